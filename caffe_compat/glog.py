@@ -1,0 +1,47 @@
+"""Caffe's log: glog lines on stderr, which other people's parsers read.
+
+Every module logs through the standard library (``logging.getLogger("caffe_compat")``); this file only gives the
+lines glog's prefix, ``I1123 17:28:13.268692 20096 solver.cpp:347] ``, and prints numbers as C++ streams do.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from typing import TextIO
+
+LOGGER_NAME = "caffe_compat"
+
+
+class GlogFormatter(logging.Formatter):
+    """``Lmmdd hh:mm:ss.uuuuuu thread file:line] message``; month and day only, as Caffe's own parsers expect."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        clock = time.strftime("%m%d %H:%M:%S", time.localtime(record.created))
+        micros = int(record.created % 1 * 1e6)
+        level = "F" if record.levelno >= logging.CRITICAL else record.levelname[0]
+        thread = threading.get_native_id()
+        text = record.getMessage()
+        if record.exc_info:
+            text += "\n" + self.formatException(record.exc_info)
+        return f"{level}{clock}.{micros:06d} {thread:5d} {record.filename}:{record.lineno}] {text}"
+
+
+def set_up_logging(stream: TextIO | None = None, level: int = logging.INFO) -> None:
+    """Send the library's log to ``stream`` (stderr by default) as glog lines. Calling again replaces the stream."""
+    logger = logging.getLogger(LOGGER_NAME)
+    for handler in list(logger.handlers):
+        if isinstance(handler.formatter, GlogFormatter):
+            logger.removeHandler(handler)
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(GlogFormatter())
+    logger.addHandler(handler)
+    logger.setLevel(level)
+    logger.propagate = False
+
+
+def number(value: float) -> str:
+    """``value`` as a C++ stream prints it: 6 significant digits, no trailing zeros (``1``, ``0.0776969``, ``4.375e+06``)."""
+    return f"{value:g}"

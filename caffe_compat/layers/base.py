@@ -1,0 +1,141 @@
+"""What every layer is: a module built from one ``LayerParameter``, with Caffe's blobs in Caffe's order.
+
+A new layer is one file: subclass :class:`Layer`, decorate it with :func:`register`, import the file in
+``layers/__init__.py``.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from caffe_compat.errors import PrototxtError, expected_got
+from caffe_compat.layers.fillers import fill
+from caffe_compat.proto import caffe_pb2
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class BuildContext:
+    """What a layer may know of the net it is built for.
+
+    Attributes:
+        path: the net's file, for error messages; None when the net came as a message or text.
+        phase: ``caffe_pb2.TRAIN`` or ``caffe_pb2.TEST``.
+        seed: seeds the random crops and mirrors of data layers; None draws one.
+        data_start: the record (in reading order) at which TRAIN data layers start.
+    """
+
+    path: str | None = None
+    phase: int = caffe_pb2.TEST
+    seed: int | None = None
+    data_start: int = 0
+
+
+class Layer(nn.Module):
+    """Base of all layers.
+
+    A subclass reads its options and makes its parameter blobs in :meth:`setup`, tells its top shapes in
+    :meth:`top_shapes` (Caffe's Reshape) and computes in :meth:`forward`, which takes the bottoms and returns a
+    tuple of tops. Class attributes state how many bottoms and tops it takes (Caffe's ExactNumBottomBlobs etc.).
+    """
+
+    bottoms: tuple[int, int | None] = (1, 1)  # least and most; None: no limit
+    tops: tuple[int, int | None] = (1, 1)
+    equal_bottoms_and_tops = False
+    is_loss = False  # a loss layer's first top has loss weight 1 unless the net says otherwise
+    is_data = False  # produces its tops from outside the net; takes no bottoms
+    extra_tops_without_gradient = False
+
+    def __init__(self, param: caffe_pb2.LayerParameter, bottom_shapes: Sequence[Shape], context: BuildContext) -> None:
+        super().__init__()
+        self.param = param
+        self.context = context
+        self.blobs = nn.ParameterList()
+        self._check_counts(len(bottom_shapes))
+        self.setup([tuple(shape) for shape in bottom_shapes])
+
+    # --- for subclasses -------------------------------------------------------------------------------------
+
+    def setup(self, bottom_shapes: Sequence[Shape]) -> None:
+        """Read the options, check them, create the parameter blobs with :meth:`add_blob`."""
+
+    def top_shapes(self, bottom_shapes: Sequence[Shape]) -> list[Shape]:
+        """Shapes of the tops for these bottoms; the default gives every top the first bottom's shape."""
+        return [tuple(bottom_shapes[0])] * max(1, len(self.param.top))
+
+    def forward(self, *bottoms: Tensor) -> tuple[Tensor, ...]:
+        raise NotImplementedError
+
+    def add_blob(self, shape: Shape, filler: caffe_pb2.FillerParameter) -> None:
+        """Append a parameter of ``shape``, filled, float32."""
+        blob = nn.Parameter(torch.empty(shape))
+        try:
+            fill(blob, filler)
+        except PrototxtError as exc:
+            raise self.error(exc.problem, field=exc.field) from exc
+        self.blobs.append(blob)
+
+    def error(self, problem: str, field: str | None = None) -> PrototxtError:
+        """The error to raise about this layer; ``field`` is dotted, ``convolution_param.num_output``."""
+        return PrototxtError(
+            problem, path=self.context.path, layer=self.param.name, layer_type=self.param.type, field=field
+        )
+
+    # --- checks ---------------------------------------------------------------------------------------------
+
+    def _check_counts(self, num_bottoms: int) -> None:
+        for word, count, (least, most) in (
+            ("bottom", num_bottoms, self.bottoms),
+            ("top", len(self.param.top), self.tops),
+        ):
+            if count < least or (most is not None and count > most):
+                wanted = str(least) if least == most else f"at least {least}" if most is None else f"{least} to {most}"
+                raise self.error(expected_got(f"{wanted} {word} blob(s)", count), field=word)
+        if self.equal_bottoms_and_tops and num_bottoms != len(self.param.top):
+            raise self.error(expected_got(f"as many tops as bottoms ({num_bottoms})", len(self.param.top)), field="top")
+
+
+LayerClass = type[Layer]
+_REGISTRY: dict[str, LayerClass] = {}
+
+
+def register(type_name: str) -> Callable[[LayerClass], LayerClass]:
+    """Class decorator: make ``type: "type_name"`` build this class. Registering a name twice is an error."""
+
+    def add(cls: LayerClass) -> LayerClass:
+        if type_name in _REGISTRY:
+            raise ValueError(f"layer type {type_name!r} is registered twice")
+        _REGISTRY[type_name] = cls
+        return cls
+
+    return add
+
+
+def layer_types() -> list[str]:
+    """All known type strings, sorted."""
+    return sorted(_REGISTRY)
+
+
+def create_layer(
+    param: caffe_pb2.LayerParameter, bottom_shapes: Sequence[Shape], context: BuildContext
+) -> Layer:
+    """Build the module of one ``LayerParameter``.
+
+    Raises: PrototxtError naming the layer; for an unknown type it lists the known ones and the closest.
+    """
+    cls = _REGISTRY.get(param.type)
+    if cls is None:
+        lowered = {name.lower(): name for name in _REGISTRY}
+        near = difflib.get_close_matches(param.type.lower(), lowered, n=1, cutoff=0.5)
+        closest = f"closest: {lowered[near[0]]}; " if near else ""
+        raise PrototxtError(
+            f"unknown; {closest}known: {', '.join(layer_types())}",
+            path=context.path, layer=param.name, layer_type=param.type, field="type",
+        )
+    return cls(param, bottom_shapes, context)
