@@ -1,0 +1,82 @@
+"""What every command line shares: how flags are spelled, how errors end, where the log goes."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from caffe_compat.errors import CaffeCompatError
+from caffe_compat.glog import set_up_logging
+
+DONE, FAILED, WRONG_USAGE = 0, 1, 2
+
+Main = Callable[[Sequence[str] | None], int]
+
+_INPUT_ERRORS = (
+    CaffeCompatError, FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError,
+)
+
+
+class Parser(argparse.ArgumentParser):
+    """An ``ArgumentParser`` that takes ``--snapshot_prefix``, ``--snapshot-prefix`` and gflags' ``-snapshot_prefix``.
+
+    Flags are never abbreviated. A wrong command line ends with one line on stderr and exit code 2.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("allow_abbrev", False)
+        kwargs.setdefault("formatter_class", argparse.ArgumentDefaultsHelpFormatter)
+        super().__init__(*args, **kwargs)
+
+    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        return super().parse_known_args(self._as_registered(sys.argv[1:] if args is None else args), namespace)
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(WRONG_USAGE, f"{self.prog}: {message} (--help lists the options)\n")
+
+    def _as_registered(self, args: Sequence[str]) -> list[str]:
+        """``args`` with every flag we know spelled the way it was added; all else, and all after ``--``, as it is."""
+        known = {_plain(flag): flag for action in self._actions for flag in action.option_strings if flag[:2] == "--"}
+        end = list(args).index("--") if "--" in args else len(args)
+        return [self._flag(arg, known) for arg in args[:end]] + list(args[end:])
+
+    def _flag(self, arg: str, known: dict[str, str]) -> str:
+        name, equals, value = arg.partition("=")
+        is_flag = name.startswith("-") and name not in self._option_string_actions
+        return known.get(_plain(name), name) + equals + value if is_flag else arg
+
+
+def _plain(flag: str) -> str:
+    return flag.lstrip("-").replace("_", "-")
+
+
+def command(main: Main) -> Callable[..., int]:
+    """Decorator of a tool's ``main(argv) -> int``: logging is set up, and every ending is an exit code.
+
+    0 done; 2 wrong usage or input (a ``CaffeCompatError``, or a file that is missing, forbidden or in the way): the
+    message alone on stderr; 1 failed while running (disk full, interrupted). A bug keeps its traceback.
+    """
+
+    @functools.wraps(main)
+    def run(argv: Sequence[str] | None = None) -> int:
+        set_up_logging()
+        try:
+            return main(argv)
+        except SystemExit as ending:  # argparse: --help, a wrong command line
+            return ending.code if isinstance(ending.code, int) else DONE
+        except _INPUT_ERRORS as exc:
+            return _report(exc, WRONG_USAGE)
+        except OSError as exc:
+            return _report(exc, FAILED)
+        except KeyboardInterrupt:
+            return _report("interrupted", FAILED)
+
+    return run
+
+
+def _report(problem: object, code: int) -> int:
+    print(problem, file=sys.stderr)
+    return code
