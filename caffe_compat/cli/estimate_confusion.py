@@ -1,0 +1,107 @@
+"""tools/estimate_confusion.py: estimate C and the noise types from pairs of clean and noisy labels (Eq. 8-14)."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from caffe_compat.cli.common import Parser, command
+from caffe_compat.datasets.pairs import count_pairs_in, read_pairs, require_regular_file, write_noise_types
+from caffe_compat.errors import DataError, expected_got
+from caffe_compat.files import atomic_path
+from caffe_compat.label_noise.confusion import NOISE_TYPE_NAMES, ConfusionEstimate, estimate_from_counts
+from caffe_compat.weights import write_blobproto_file
+
+
+@command
+def main(argv: Sequence[str] | None = None) -> int:
+    args = _parse(argv)
+    outputs = _outputs(args)
+    require_regular_file(args.pairs)
+    names = _read_names(args.names, args.num_classes) if args.names else [""] * args.num_classes
+    estimate = estimate_from_counts(count_pairs_in(args.pairs, args.num_classes))
+    with contextlib.ExitStack() as stack:
+        parts = {kind: stack.enter_context(atomic_path(path)) for kind, path in outputs.items()}
+        write_blobproto_file(parts["matrix"], estimate.confusion.astype(np.float32)[np.newaxis, np.newaxis])
+        with open(parts["npy"], "wb") as file:
+            np.save(file, estimate.confusion)
+        if "noise_types" in parts:
+            write_noise_types(parts["noise_types"], _noise_types(args.pairs, estimate))
+    print("\n".join(_table(estimate, names)))
+    for path in outputs.values():
+        print(f"wrote {path}")
+    return 0
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = Parser(
+        prog="estimate_confusion",
+        description="Estimate the matrix of confusing noise C and the noise type of every sample (Eq. 8-14). "
+        "The CSV is read twice and never held in memory.",
+    )
+    parser.add_argument("pairs", help="CSV with the header key,clean,noisy; labels from 0; quote keys with commas")
+    parser.add_argument("--num_classes", type=int, required=True, help="number of classes L, at least 2")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        help="C indexed [noisy, true] as a BlobProto of shape 1,1,L,L; float64 beside it with the suffix .npy",
+    )
+    parser.add_argument("--noise_types", type=Path, help="CSV to write: key,noise_type for every sample")
+    parser.add_argument("--names", help="text file with one class name a line, for the table")
+    parser.add_argument("--force", action="store_true", help="overwrite existing output files")
+    args = parser.parse_args(argv)
+    if args.num_classes < 2:
+        parser.error(f"--num_classes: {expected_got('at least 2', args.num_classes)}")
+    if args.out.suffix == ".npy":
+        parser.error("--out: expected a BlobProto name such as C.binaryproto; the .npy is written beside it")
+    return args
+
+
+def _outputs(args: argparse.Namespace) -> dict[str, Path]:
+    outputs = {"matrix": args.out, "npy": args.out.with_suffix(".npy")}
+    if args.noise_types is not None:
+        outputs["noise_types"] = args.noise_types
+    for path in outputs.values():
+        if path.exists() and not args.force:
+            raise DataError("exists; --force overwrites it", path=str(path))
+    return outputs
+
+
+def _read_names(path: str, num_classes: int) -> list[str]:
+    names = Path(path).read_text(encoding="utf-8").splitlines()
+    if len(names) != num_classes:
+        raise DataError(expected_got(f"{num_classes} names, one a line", len(names)), path=path)
+    return names
+
+
+def _noise_types(pairs: str, estimate: ConfusionEstimate) -> Iterator[tuple[str, int]]:
+    """The second pass. Raises: DataError if the file has changed since it was counted."""
+    rows_counted = int(estimate.counts.sum())
+    table = estimate.noise_type_table.tolist()
+    rows_read = 0
+    for key, clean, noisy in itertools.islice(read_pairs(pairs, len(table)), rows_counted + 1):
+        rows_read += 1
+        yield key, table[noisy][clean]
+    if rows_read != rows_counted:
+        raise DataError(f"changed while it was read: {expected_got(f'{rows_counted} rows', rows_read)}", path=pairs)
+
+
+def _table(estimate: ConfusionEstimate, names: Sequence[str]) -> Iterator[str]:
+    width = max(4, *map(len, names))
+    yield f"class {'name':<{width}} {'samples':>9} {'wrong':>9} k* mass kept {' '.join(f'{n:>11}' for n in NOISE_TYPE_NAMES)}"
+    by_type = estimate.noise_type_counts()
+    samples = estimate.counts.sum(axis=0)
+    for true, name in enumerate(names):
+        wrong = samples[true] - by_type[true, 0]
+        mass = f"{estimate.mass_kept[true]:9.4f}" if wrong else f"{'-':>9}"
+        types = " ".join(f"{count:11d}" for count in by_type[true])
+        yield f"{true:5d} {name:<{width}} {samples[true]:9d} {wrong:9d} {estimate.k_star[true]:2d} {mass} {types}"
+    total, wrong = samples.sum(), samples.sum() - by_type[:, 0].sum()
+    types = " ".join(f"{count:11d}" for count in by_type.sum(axis=0))
+    yield f"{'all':>5} {'':<{width}} {total:9d} {wrong:9d} {'':>12} {types}"

@@ -1,0 +1,106 @@
+"""The CSV files around the confusion matrix, read and written a row at a time.
+
+- pairs: header ``key,clean,noisy``; one sample a row, labels whole numbers from 0.
+- noise types: header ``key,noise_type``; 0 noise free, 1 pure random, 2 confusing.
+
+Keys that hold commas, quotes or line ends are quoted as CSV does; bytes that are not UTF-8 survive unchanged.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from caffe_compat.errors import DataError, expected_got
+from caffe_compat.label_noise.confusion import IntArray
+
+PAIRS_HEADER = ("key", "clean", "noisy")
+NOISE_TYPES_HEADER = ("key", "noise_type")
+NUM_NOISE_TYPES = 3
+
+Pair = tuple[str, int, int]
+
+
+def read_pairs(path: str | os.PathLike[str], num_classes: int) -> Iterator[Pair]:
+    """Yield (key, clean, noisy) of each row; labels in [0, num_classes).
+
+    Raises: DataError with file and line number for a wrong header, row or label.
+    """
+    for place, (key, clean, noisy) in _rows(path, PAIRS_HEADER):
+        yield key, _label(place, "clean", clean, num_classes), _label(place, "noisy", noisy, num_classes)
+
+
+def count_pairs_in(path: str | os.PathLike[str], num_classes: int) -> IntArray:
+    """Count the rows of a pairs file: (num_classes, num_classes) int64 indexed [noisy, true]. Holds no row."""
+    counts = [[0] * num_classes for _ in range(num_classes)]
+    for _, clean, noisy in read_pairs(path, num_classes):
+        counts[noisy][clean] += 1
+    return np.array(counts, dtype=np.int64)
+
+
+def write_pairs(path: str | os.PathLike[str], pairs: Iterable[Pair]) -> None:
+    """Write a pairs file. ``path`` is written in place: pass the temporary name of ``files.atomic_path``."""
+    _write(path, PAIRS_HEADER, pairs)
+
+
+def read_noise_types(path: str | os.PathLike[str]) -> dict[str, int]:
+    """Read a noise types file into {key: noise type}.
+
+    Raises: DataError with file and line number for a wrong header, row or type, or a key given twice.
+    """
+    types: dict[str, int] = {}
+    for place, (key, kind) in _rows(path, NOISE_TYPES_HEADER):
+        if key in types:
+            raise DataError(f"key {key!r} appears twice", path=place)
+        types[key] = _label(place, "noise_type", kind, NUM_NOISE_TYPES)
+    return types
+
+
+def write_noise_types(path: str | os.PathLike[str], types: Iterable[tuple[str, int]]) -> None:
+    """Write a noise types file, in place as :func:`write_pairs` does."""
+    _write(path, NOISE_TYPES_HEADER, types)
+
+
+def require_regular_file(path: str | os.PathLike[str]) -> None:
+    """Refuse a pipe where a file is read twice. Raises: DataError; FileNotFoundError."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise DataError("it is read twice: expected a regular file, got a pipe, device or folder", path=str(path))
+
+
+def _rows(path: str | os.PathLike[str], header: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield (``file:line`` for messages, fields) of each row after the header."""
+    with open(path, newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
+        reader = csv.reader(file, strict=True)
+        try:
+            for number, row in enumerate(reader):
+                place = f"{path}:{reader.line_num}"
+                if number == 0 and row != list(header):
+                    raise DataError(expected_got(f"the header {','.join(header)}", repr(",".join(row))), path=place)
+                if len(row) != len(header):
+                    fields = f"{len(header)} fields ({','.join(header)}; quote a key that holds a comma)"
+                    raise DataError(expected_got(fields, len(row)), path=place)
+                if number:
+                    yield place, row
+        except csv.Error as exc:
+            raise DataError(f"not a CSV row: {exc}", path=f"{path}:{reader.line_num}") from exc
+        if reader.line_num == 0:
+            raise DataError(expected_got(f"the header {','.join(header)}", "an empty file"), path=str(path))
+
+
+def _label(place: str, field: str, text: str, num_labels: int) -> int:
+    label = int(text) if text.isascii() and text.isdecimal() else -1
+    if not 0 <= label < num_labels:
+        raise DataError(expected_got(f"a whole number in [0, {num_labels})", repr(text)), path=place, field=field)
+    return label
+
+
+def _write(path: str | os.PathLike[str], header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    with open(Path(path), "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
