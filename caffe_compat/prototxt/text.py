@@ -1,0 +1,74 @@
+"""Protobuf text to a message; what is wrong with the text is told with file, line and column."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import TypeVar
+
+from google.protobuf import text_format
+from google.protobuf.descriptor import Descriptor, EnumDescriptor
+from google.protobuf.message import Message
+
+from caffe_compat.errors import PrototxtError
+from caffe_compat.proto import caffe_pb2
+
+M = TypeVar("M", bound=Message)
+
+_PACKAGE = caffe_pb2.DESCRIPTOR.package + "."
+_NO_FIELD = re.compile(r'Message type "([\w.]+)" has no field named "(\w+)"')
+_NO_VALUE = re.compile(r'Enum type "([\w.]+)" has no value named (\w+)')
+_PLACE = re.compile(r"^\d+:\d+ : ")
+
+
+class PrototxtSyntaxError(PrototxtError):
+    """Text that protobuf cannot read as the message: ``net.prototxt:41:5: ...``.
+
+    Attributes:
+        line, column: the place in the text, both counted from 1.
+    """
+
+    def __init__(self, problem: str, path: str, line: int, column: int) -> None:
+        super().__init__(problem, path=f"{path}:{line}:{column}")
+        self.path, self.line, self.column = path, line, column
+
+
+def parse_text(text: str, message: M, path: str | None = None) -> M:
+    """Fill ``message`` (empty on entry) from protobuf text and return it. ``path`` is for error messages only.
+
+    Raises: PrototxtSyntaxError for text that is not this message, with the closest names where a field or an enum
+        value is unknown; PrototxtError where a required field is missing.
+    """
+    name = path or "<text>"
+    try:
+        text_format.Parse(text, message)
+    except text_format.ParseError as exc:
+        line, column = exc.GetLine() or 1, exc.GetColumn() or 1
+        raise PrototxtSyntaxError(_explain(exc, message.DESCRIPTOR), name, line, column) from exc
+    missing = message.FindInitializationErrors()
+    if missing:
+        raise PrototxtError(f"required field(s) missing: {', '.join(missing)}", path=name)
+    return message
+
+
+def _explain(exc: text_format.ParseError, root: Descriptor) -> str:
+    """protobuf's sentence, in our words where the closest name helps."""
+    sentence = _PLACE.sub("", str(exc)).strip()
+    if found := _NO_FIELD.search(sentence):
+        owner = root.file.pool.FindMessageTypeByName(found[1])
+        return _unknown(f"{_short(owner)} has no field", found[2], [field.name for field in owner.fields])
+    if found := _NO_VALUE.search(sentence):
+        enum = root.file.pool.FindEnumTypeByName(found[1])
+        return _unknown(f"{_short(enum)} has no value", found[2], [value.name for value in enum.values])
+    return sentence.replace(_PACKAGE, "")
+
+
+def _short(descriptor: Descriptor | EnumDescriptor) -> str:
+    return str(descriptor.full_name).removeprefix(_PACKAGE)
+
+
+def _unknown(sentence: str, name: str, known: list[str]) -> str:
+    lowered = {each.lower(): each for each in known}
+    near = [lowered[each] for each in difflib.get_close_matches(name.lower(), lowered, n=3, cutoff=0.6)]
+    hint = f"closest: {', '.join(near)}" if near else f"known: {', '.join(known)}"
+    return f'{sentence} "{name}"; {hint}'

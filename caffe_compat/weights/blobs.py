@@ -1,0 +1,93 @@
+"""BlobProto, Caffe's stored array, to and from numpy."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from caffe_compat.errors import WeightsError
+from caffe_compat.files import atomic_path
+from caffe_compat.proto import caffe_pb2
+from caffe_compat.weights.binary import packed_field, parse_file
+
+Array = npt.NDArray[np.floating]
+_LEGACY_DIMS = ("num", "channels", "height", "width")
+
+
+@dataclass(frozen=True)
+class StoredBlob:
+    """An array as a file holds it.
+
+    Attributes:
+        array: float32, or float64 where the file has ``double_data``, in the stored shape.
+        is_legacy: the file gives the shape as num, channels, height, width: always four dims, leading ones filled in.
+    """
+
+    array: Array
+    is_legacy: bool
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        """Whether a parameter of ``shape`` takes it. Source: Blob::ShapeEquals, src/caffe/blob.cpp.
+
+        A legacy shape is compared with the parameter's own four-dim form, so (1, 1, M, N) fits (M, N).
+        """
+        if not self.is_legacy:
+            return self.array.shape == shape
+        return len(shape) <= 4 and self.array.shape == (1,) * (4 - len(shape)) + shape
+
+
+def read_stored_blob(blob: caffe_pb2.BlobProto) -> StoredBlob:
+    """The array of ``blob`` and how its shape was written. Raises: WeightsError if data and shape differ in size."""
+    is_legacy = any(blob.HasField(dim) for dim in _LEGACY_DIMS)
+    shape = tuple(getattr(blob, dim) for dim in _LEGACY_DIMS) if is_legacy else tuple(blob.shape.dim)
+    array = np.array(blob.double_data, np.float64) if blob.double_data else np.array(blob.data, np.float32)
+    if min(shape, default=0) < 0 or array.size != np.prod(shape, dtype=np.int64):
+        raise WeightsError(f"a blob of shape {shape} holds {array.size} numbers")
+    return StoredBlob(array.reshape(shape), is_legacy)
+
+
+def read_blob(blob: caffe_pb2.BlobProto) -> Array:
+    """The array of ``blob`` in its stored shape, float32 (float64 for ``double_data``). Raises: WeightsError."""
+    return read_stored_blob(blob).array
+
+
+def write_blob(array: npt.ArrayLike, legacy: bool = False) -> caffe_pb2.BlobProto:
+    """``array`` as float32 data with its ``shape``, or, legacy, with num, channels, height and width.
+
+    Raises: ValueError for a legacy array of more than four dims.
+    """
+    values = np.asarray(array, dtype="<f4")
+    blob = caffe_pb2.BlobProto()
+    if legacy:
+        if values.ndim > 4:
+            raise ValueError(f"a legacy blob has at most 4 dims, got shape {values.shape}")
+        for dim, size in zip(_LEGACY_DIMS, (1,) * (4 - values.ndim) + values.shape, strict=True):
+            setattr(blob, dim, size)
+    else:
+        blob.shape.dim.extend(values.shape)
+    blob.MergeFromString(packed_field(caffe_pb2.BlobProto.DATA_FIELD_NUMBER, values.tobytes()))
+    return blob
+
+
+def read_blobproto_file(path: str | os.PathLike[str]) -> Array:
+    """The array of a ``.binaryproto`` file (a mean image, a confusion matrix) in its stored shape.
+
+    Raises: WeightsError naming the file if it is missing, cut short or something else.
+    """
+    blob = parse_file(path, caffe_pb2.BlobProto())
+    if not blob.data and not blob.double_data:
+        raise WeightsError("not a BlobProto file: no data in it", path=os.fspath(path))
+    try:
+        return read_blob(blob)
+    except WeightsError as exc:
+        raise WeightsError(exc.problem, path=os.fspath(path)) from exc
+
+
+def write_blobproto_file(path: str | os.PathLike[str], array: npt.ArrayLike) -> None:
+    """Write ``array`` (at most four dims, as float32) as a legacy BlobProto file, as Caffe's own tools do."""
+    serialised = write_blob(array, legacy=True).SerializeToString()
+    with atomic_path(path) as part:
+        part.write_bytes(serialised)

@@ -1,0 +1,152 @@
+"""``.caffemodel`` files: read, copied into a net by layer name, written from a net."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from caffe_compat.errors import CaffeCompatError, WeightsError
+from caffe_compat.files import atomic_path
+from caffe_compat.proto import caffe_pb2
+from caffe_compat.prototxt import upgrade_net
+from caffe_compat.weights.binary import parse_file
+from caffe_compat.weights.blobs import Array, StoredBlob, read_stored_blob, write_blob
+
+log = logging.getLogger("caffe_compat")
+
+PathLike = str | os.PathLike[str]
+
+
+class LayerWithBlobs(Protocol):
+    """What is needed of a layer: its parameter blobs in Caffe's order and shape."""
+
+    blobs: Sequence[Tensor]
+    is_loss: bool
+
+    def blobs_loaded(self) -> None: ...
+
+
+class NetWithLayers(Protocol):
+    """What is needed of a net: its layers by name and the message they were built from."""
+
+    @property
+    def layers(self) -> Mapping[str, LayerWithBlobs]: ...
+
+    @property
+    def proto(self) -> caffe_pb2.NetParameter: ...
+
+
+def read_weights_message(path: PathLike) -> caffe_pb2.NetParameter:
+    """A ``.caffemodel`` as the message it holds, upgraded to the current format.
+
+    Raises: WeightsError naming the file if it is missing, cut short, or something else.
+    """
+    name = os.fspath(path)
+    stored = parse_file(path, caffe_pb2.NetParameter())
+    if not stored.layer and not stored.layers:
+        raise WeightsError("not a caffemodel: no layers in it", path=name)
+    return upgrade_net(stored, name)
+
+
+def read_caffemodel(path: PathLike) -> dict[str, list[Array]]:
+    """The blobs of each layer that has any, by layer name, in the file's order and shapes (see ``StoredBlob``).
+
+    Of several layers with one name the last counts, as it does when Caffe copies them into a net.
+    Raises: WeightsError.
+    """
+    message = read_weights_message(path)
+    return {
+        layer.name: [blob.array for blob in _stored_blobs(layer, os.fspath(path))]
+        for layer in message.layer
+        if layer.blobs
+    }
+
+
+def copy_weights(net: NetWithLayers, path: PathLike) -> None:
+    """Copy the parameters of every layer of the file that the net has too, by name.
+
+    Layers the net lacks are logged and passed over; layers the file lacks keep what they have. Everything is
+    checked before the first number is copied.
+    Raises: WeightsError, in Caffe's words, where a layer differs in the number or the shapes of its blobs.
+    Source: Net::CopyTrainedLayersFrom, src/caffe/net.cpp.
+    """
+    name = os.fspath(path)
+    matched: dict[str, list[StoredBlob]] = {}
+    for source in read_weights_message(path).layer:
+        if source.name not in net.layers:
+            log.info("Ignoring source layer %s", source.name)
+            continue
+        matched[source.name] = _stored_blobs(source, name)
+        _check_fits(source.name, matched[source.name], net.layers[source.name].blobs, name)
+    if not any(matched.values()):
+        log.warning("%s: no layer of this net is in it, nothing was copied", name)
+    for layer_name, blobs in matched.items():
+        _fill(net.layers[layer_name], blobs, name)
+
+
+def save_caffemodel(net: NetWithLayers, path: PathLike) -> None:
+    """Write the net's layers with their blobs, float32, as Caffe does: Split layers and shared blobs too.
+
+    Source: Net::ToProto, src/caffe/net.cpp.
+    """
+    saved = caffe_pb2.NetParameter(name=net.proto.name, layer=_saved_layers(net))
+    with atomic_path(path) as part:
+        part.write_bytes(saved.SerializeToString())
+
+
+def _stored_blobs(layer: caffe_pb2.LayerParameter, path: str) -> list[StoredBlob]:
+    try:
+        return [read_stored_blob(blob) for blob in layer.blobs]
+    except WeightsError as exc:
+        raise WeightsError(exc.problem, path=path, layer=layer.name, layer_type=layer.type) from exc
+
+
+def _check_fits(layer: str, blobs: Sequence[StoredBlob], targets: Sequence[Tensor], path: str) -> None:
+    if len(blobs) != len(targets):
+        raise WeightsError(
+            f"Incompatible number of blobs for layer {layer}: expected {len(targets)}, got {len(blobs)}",
+            path=path, layer=layer,
+        )
+    for index, (blob, target) in enumerate(zip(blobs, targets, strict=True)):
+        if not blob.fits(tuple(target.shape)):
+            raise WeightsError(
+                f"Cannot copy param {index} weights from layer '{layer}'; shape mismatch.  Source param shape is "
+                f"{shape_string(blob.array.shape)}; target param shape is {shape_string(target.shape)}. To learn this "
+                "layer's parameters from scratch rather than copying from a saved net, rename the layer.",
+                path=path, layer=layer,
+            )
+
+
+def shape_string(shape: Sequence[int]) -> str:
+    """A shape as Caffe prints it: ``8 3 3 3 (216)``."""
+    return "".join(f"{size} " for size in shape) + f"({int(np.prod(shape, dtype=np.int64))})"
+
+
+def _fill(layer: LayerWithBlobs, blobs: Sequence[StoredBlob], path: str) -> None:
+    with torch.no_grad():
+        for blob, target in zip(blobs, layer.blobs, strict=True):
+            target.copy_(torch.from_numpy(blob.array).view(target.shape))
+    try:
+        layer.blobs_loaded()
+    except CaffeCompatError as exc:
+        raise WeightsError(f"loaded from {path}: {exc}") from exc
+
+
+def _saved_layers(net: NetWithLayers) -> Iterator[caffe_pb2.LayerParameter]:
+    for param in net.proto.layer:
+        layer = net.layers[param.name]
+        saved = caffe_pb2.LayerParameter()
+        saved.CopyFrom(param)
+        del saved.blobs[:]
+        saved.blobs.extend(write_blob(blob.detach().cpu().numpy()) for blob in layer.blobs)
+        if not saved.HasField("phase"):
+            saved.phase = net.proto.state.phase
+        if layer.is_loss and not saved.loss_weight:
+            saved.loss_weight.append(1)  # Caffe's LossLayer sets it in its own parameters
+        yield saved
