@@ -1,0 +1,75 @@
+"""``tools/reproduce_table.py``: run a recipe's chain of trainings and print the table of test accuracies."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from caffe_compat.cli.common import DONE, FAILED, Parser, command
+from caffe_compat.errors import DataError
+from caffe_compat.evaluation.chain import Chain, StageFailed
+from caffe_compat.evaluation.recipes import RECIPES
+from caffe_compat.evaluation.table import Table
+from caffe_compat.files import atomic_path
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="reproduce_table.py",
+        description="Train everything a recipe compares, from the databases on, and print the test accuracies. Stages "
+        "that have finished are not run again; one that was cut goes on from its last snapshot.",
+    )
+    parser.add_argument("--recipe", choices=sorted(RECIPES), required=True, help="the experiment")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="its databases; a seed takes DATA/seed_<n> if it is there"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for logs, weights, results and the table")
+    parser.add_argument(
+        "--seeds", type=int, default=None, help="run seeds 1 to SEEDS (default: what the recipe reports)"
+    )
+    parser.add_argument("--gpu", default=None, help="handed on to train_net.py")
+    parser.add_argument("--table_only", action="store_true", help="train nothing: the table of what has finished")
+    return parser
+
+
+@command
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = _parser()
+    args = parser.parse_args(argv)
+    recipe = RECIPES[args.recipe]
+    num_seeds = recipe.seeds if args.seeds is None else args.seeds
+    if num_seeds < 1:
+        parser.error(f"--seeds: expected at least 1, got {num_seeds}")
+    seeds = range(1, num_seeds + 1)
+    chain = Chain(recipe, args.data, args.out, ("--gpu", args.gpu) if args.gpu else ())
+    if args.table_only:
+        _check_folder(args.out, "nothing has been trained there")
+    else:
+        _check_folder(args.data, f"{recipe.make_data} makes one")
+        args.out.mkdir(parents=True, exist_ok=True)
+        try:
+            chain.run(seeds)
+        except (StageFailed, KeyboardInterrupt) as exc:
+            report(chain, seeds)
+            print(f"\n{exc}" if str(exc) else "\ninterrupted: the same command goes on where it stopped")
+            return FAILED
+    report(chain, seeds)
+    return DONE
+
+
+def report(chain: Chain, seeds: Sequence[int]) -> None:
+    """Print the table and write it, as Markdown and JSON, into the output folder."""
+    results = {(job.stage.name, seed): chain.finished(job) for seed in seeds for job in chain.jobs(seed)}
+    table = Table(chain.recipe, {key: result for key, result in results.items() if result is not None}, seeds)
+    markdown = table.markdown()
+    for name, text in (("table.md", markdown), ("table.json", json.dumps(table.as_json(), indent=1) + "\n")):
+        with atomic_path(chain.out / name) as part:
+            part.write_text(text)
+    print(markdown)
+    print(f"Logs, weights and results: {chain.out}/seed_<n>/<stage>/; this table: {chain.out}/table.md, table.json")
+
+
+def _check_folder(path: Path, remedy: str) -> None:
+    if not path.is_dir():
+        raise DataError(f"no such folder; {remedy}", path=str(path))

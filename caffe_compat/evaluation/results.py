@@ -1,0 +1,150 @@
+"""The small JSON that a finished stage leaves: what was measured, where, with which versions."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from caffe_compat.errors import CaffeCompatError
+from caffe_compat.evaluation.jobs import Job, recipe_messages
+from caffe_compat.evaluation.training_log import TrainingLog
+from caffe_compat.files import atomic_path
+from caffe_compat.prototxt import to_text
+
+
+@dataclass(frozen=True)
+class Result:
+    """One finished stage of one seed.
+
+    Attributes:
+        settings: SHA-256 over seed, solver and net of this stage and of those it started from.
+        test: outputs of the test net at the last iteration; ``test_history`` those of every test.
+        train_loss: the last displayed training loss.
+        resumed_at: the iteration at which a cut run was taken up again (its data then start over, as in Caffe), or
+            None for a run in one piece.
+        seconds: wall time since then, tests and start-up included.
+        seconds_per_iteration: median over the displayed intervals, tests excluded.
+        images_per_second: batch size over that.
+    """
+
+    recipe: str
+    stage: str
+    seed: int
+    settings: str
+    iterations: int
+    test: dict[str, float]
+    test_history: dict[int, dict[str, float]]
+    train_loss: float | None
+    resumed_at: int | None
+    seconds: float
+    seconds_per_iteration: float | None
+    images_per_second: float | None
+    command: str
+    machine: dict[str, Any]
+    versions: dict[str, str]
+
+    @property
+    def accuracy(self) -> float:
+        return self.test["accuracy"]
+
+
+def settings_digest(job: Job) -> str:
+    """SHA-256 of everything that decides the result of ``job`` but the data; folders may move."""
+    digest = hashlib.sha256(str(job.seed).encode())
+    for message in recipe_messages(job.stage):
+        digest.update(to_text(message).encode())
+    for start in job.stage.starts:
+        digest.update(settings_digest(job.earlier(start.stage)).encode())
+        digest.update(json.dumps(dict(start.renames), sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def read_result(job: Job) -> Result | None:
+    """The result of a finished job, or None where it has not finished.
+
+    Raises: CaffeCompatError for a file that is not a result.
+    """
+    try:
+        fields = json.loads(job.result_file.read_text())
+        fields["test_history"] = {int(key): value for key, value in fields["test_history"].items()}
+        return Result(**fields)
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError, KeyError) as exc:
+        raise CaffeCompatError(f"not the result of a stage: {exc}", path=str(job.result_file)) from exc
+
+
+def write_result(job: Job, result: Result) -> None:
+    with atomic_path(job.result_file) as part:
+        part.write_text(json.dumps(asdict(result), indent=1) + "\n")
+
+
+def make_result(
+    job: Job, log: TrainingLog, batch_size: int, seconds: float, resumed_at: int | None, command: str
+) -> Result:
+    """Put together the result of a job whose training has reached its last iteration.
+
+    Raises: CaffeCompatError if the log holds no test accuracy at the last iteration.
+    """
+    iterations = job.max_iter
+    test = log.tests.get(iterations, {})
+    if "accuracy" not in test:
+        problem = f"no test accuracy at iteration {iterations} (test_interval has to divide max_iter)"
+        raise CaffeCompatError(problem, path=str(job.log_file))
+    per_iteration = log.seconds_per_iteration
+    return Result(
+        recipe=job.recipe.name,
+        stage=job.stage.name,
+        seed=job.seed,
+        settings=settings_digest(job),
+        iterations=iterations,
+        test=test,
+        test_history=log.tests,
+        train_loss=log.losses[max(log.losses)] if log.losses else None,
+        resumed_at=resumed_at,
+        seconds=round(seconds, 1),
+        seconds_per_iteration=per_iteration,
+        images_per_second=round(batch_size / per_iteration, 1) if per_iteration else None,
+        command=command,
+        machine=machine(),
+        versions=versions(),
+    )
+
+
+def machine() -> dict[str, Any]:
+    """Processor, cores that this process may use, threads asked for."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {
+        "processor": _processor(),
+        "cores": cores,
+        "threads": int(os.environ.get("OMP_NUM_THREADS", "0")) or cores,
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def versions() -> dict[str, str]:
+    packages = ("torch", "numpy", "lmdb", "protobuf", "opencv-python-headless")
+    found = {name: importlib.metadata.version(name) for name in packages if _installed(name)}
+    return {"python": platform.python_version(), **found}
+
+
+def _installed(name: str) -> bool:
+    try:
+        importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")
