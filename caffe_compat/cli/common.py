@@ -21,7 +21,8 @@ _INPUT_ERRORS = (
 
 
 class Parser(argparse.ArgumentParser):
-    """An ``ArgumentParser`` that takes ``--snapshot_prefix``, ``--snapshot-prefix`` and gflags' ``-snapshot_prefix``.
+    """An ``ArgumentParser`` that takes ``--snapshot_prefix``, ``--snapshot-prefix`` and gflags' ``-snapshot_prefix``,
+    and for switches gflags' ``--gray=true``, ``--gray=false`` and ``--nogray``.
 
     Flags are never abbreviated. A wrong command line ends with one line on stderr and exit code 2.
     """
@@ -41,12 +42,23 @@ class Parser(argparse.ArgumentParser):
         """``args`` with every flag we know spelled the way it was added; all else, and all after ``--``, as it is."""
         known = {_plain(flag): flag for action in self._actions for flag in action.option_strings if flag[:2] == "--"}
         end = list(args).index("--") if "--" in args else len(args)
-        return [self._flag(arg, known) for arg in args[:end]] + list(args[end:])
+        spelled = [self._flag(arg, known) for arg in args[:end]]
+        return [flag for arg in spelled for flag in self._switch(arg)] + list(args[end:])
 
     def _flag(self, arg: str, known: dict[str, str]) -> str:
         name, equals, value = arg.partition("=")
         is_flag = name.startswith("-") and name not in self._option_string_actions
         return known.get(_plain(name), name) + equals + value if is_flag else arg
+
+    def _switch(self, arg: str) -> list[str]:
+        """gflags' ``--gray=true``, ``--gray=false`` and ``--nogray`` for a switch: the plain switch, or nothing."""
+        name, equals, value = arg.partition("=")
+        switches = [flag for action in self._actions if action.const is True for flag in action.option_strings]
+        if name in switches and value.lower() in ("true", "t", "yes", "y", "1"):
+            return [name]
+        off = name in switches and value.lower() in ("false", "f", "no", "n", "0")
+        negated = not equals and name.startswith("--no") and "--" + name[4:] in switches
+        return [] if off or negated else [arg]
 
 
 def _plain(flag: str) -> str:

@@ -20,7 +20,7 @@ from caffe_compat.data.lmdb_store import LmdbReader
 from caffe_compat.data.loader import BatchDataset, BatchLoader, choose_workers, load_index
 from caffe_compat.data.transformer import Transformer
 from caffe_compat.errors import CaffeCompatError, DataError, PrototxtError, expected_got
-from caffe_compat.layers.base import BuildContext, Layer, Shape, register
+from caffe_compat.layers.base import Layer, Shape, register
 from caffe_compat.proto import caffe_pb2
 from caffe_compat.weights import read_blobproto_file
 
@@ -85,29 +85,30 @@ class DataLayer(Layer):
         reader = LmdbReader(options.source)
         logger.info("Opened lmdb %s", options.source)
         index = load_index(options.index, len(reader)) if options.index else None
-        start = self.context.data_start if self.context.phase == caffe_pb2.TRAIN else 0
+        start = self.context.data_start if self.phase == caffe_pb2.TRAIN else 0
         return BatchDataset(reader, index, self._transformer(options), options.batch_size, start)
 
     def _transformer(self, options: caffe_pb2.DataParameter) -> Transformer:
         transform = caffe_pb2.TransformationParameter()
         transform.CopyFrom(self.param.transform_param)
         transform.force_color |= options.force_encoded_color
-        return make_transformer(transform, self.param.name, self.context)
+        return make_transformer(transform, self.param.name, self.phase, self.context.seed)
 
     def _check_options(self, options: caffe_pb2.DataParameter) -> None:
         if not options.source:
             raise self.error("expected the database's folder, got nothing", "data_param.source")
         if options.backend != caffe_pb2.DataParameter.LMDB:
             raise self.error(
-                'expected LMDB, got LEVELDB (Caffe\'s default when nothing is said); convert the database with Caffe\'s '
-                'or our convert_imageset --backend=lmdb and write "backend: LMDB"', "data_param.backend",
+                "expected LMDB, got LEVELDB (Caffe's default where none is given); make the database with "
+                'convert_imageset --backend=lmdb and write "backend: LMDB"', "data_param.backend",
             )
         for field in ("batch_size", "prefetch"):
             if getattr(options, field) < 1:
                 raise self.error(expected_got("> 0", getattr(options, field)), f"data_param.{field}")
         for field in _MOVED_FIELDS:
             if options.HasField(field):
-                raise self.error(f"has no effect in Caffe; write transform_param {{ {field}: ... }}", f"data_param.{field}")
+                remedy = f"has no effect in Caffe; write transform_param {{ {field}: ... }}"
+                raise self.error(remedy, f"data_param.{field}")
         if options.rand_skip:
             logger.warning('layer "%s": data_param.rand_skip has no effect, as in Caffe', self.param.name)
 
@@ -127,7 +128,7 @@ class DataLayer(Layer):
 
 
 def make_transformer(
-    transform: caffe_pb2.TransformationParameter, layer_name: str, context: BuildContext
+    transform: caffe_pb2.TransformationParameter, layer_name: str, phase: int, seed: int | None
 ) -> Transformer:
     """The transformer of one layer of a net, its mean file read and its random numbers apart from other layers'.
 
@@ -137,8 +138,9 @@ def make_transformer(
     if transform.HasField("mean_file"):
         logger.info("Loading mean file from: %s", transform.mean_file)
         mean = _read_mean(transform.mean_file)
-    seed = context.seed if context.seed is not None else int(torch.randint(2**62, ()))
-    return Transformer(transform, context.phase, mean, (seed % 2**64, zlib.crc32(layer_name.encode())))
+    if seed is None:
+        seed = int(torch.randint(2**62, ()))
+    return Transformer(transform, phase, mean, (seed % 2**64, zlib.crc32(layer_name.encode())))
 
 
 def _read_mean(path: str) -> np.ndarray:

@@ -1,0 +1,55 @@
+"""Caffe's list files: one ``path label`` a line."""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from caffe_compat.errors import DataError, expected_got
+
+
+class Entry(NamedTuple):
+    """One image of a list.
+
+    Attributes:
+        number: its place in the order of conversion, from 0, which its key carries.
+        line: its line in the file, from 1.
+    """
+
+    path: str
+    label: int
+    number: int
+    line: int
+
+    @property
+    def key(self) -> bytes:
+        """The key of the image's record. Source: tools/convert_imageset.cpp."""
+        return b"%08d_%s" % (self.number, os.fsencode(self.path))
+
+
+def read_list(path: str | os.PathLike[str]) -> list[Entry]:
+    """The entries of a list file. Paths may hold spaces and commas: the label follows the last space.
+
+    Blank lines at the end do not count.
+
+    Raises: DataError naming file and line where there is no label or it is no int32. (Caffe takes such a label for 0.)
+    """
+    with open(path, "rb") as file:
+        lines = file.read().rstrip().split(b"\n")
+    entries = [_entry(line, number, path) for number, line in enumerate(lines) if lines != [b""]]
+    if not entries:
+        raise DataError("an empty list", path=os.fspath(path))
+    return entries
+
+
+def _entry(line: bytes, number: int, list_path: str | os.PathLike[str]) -> Entry:
+    image, _, label = line.strip().rpartition(b" ")
+    try:
+        value = int(label)
+        valid = bool(image) and -(2**31) <= value < 2**31
+    except ValueError:
+        valid = False
+    if not valid:
+        got = repr(os.fsdecode(line.rstrip()))
+        raise DataError(expected_got('a line "path label"', got), path=f"{os.fspath(list_path)}:{number + 1}")
+    return Entry(os.fsdecode(image.rstrip()), value, number, number + 1)
