@@ -36,14 +36,16 @@ class MemoryDataLayer(Layer):
         self._labels = torch.empty(0)
         self._position = self._added = 0
         try:
-            self._transformer = make_transformer(self.param.transform_param, self.param.name, self.context)
+            self._transformer = make_transformer(
+                self.param.transform_param, self.param.name, self.phase, self.context.seed
+            )
         except CaffeCompatError as exc:
             raise self.error(f"{exc.path}: {exc.problem}" if exc.path else exc.problem, exc.field) from exc
 
     def top_shapes(self, bottom_shapes: Sequence[Shape]) -> list[Shape]:
         return [(self._batch_size, *self._record_shape), (self._batch_size,)]
 
-    def reset(self, data: Tensor | np.ndarray, labels: Tensor | np.ndarray) -> None:
+    def set_input_arrays(self, data: Tensor | np.ndarray, labels: Tensor | np.ndarray) -> None:
         """Read these arrays from now on, as they are (``transform_param`` does not apply).
 
         Shapes: data (N, C, H, W), labels (N,) or (N, 1, 1, 1), N a multiple of the batch size.
@@ -70,13 +72,15 @@ class MemoryDataLayer(Layer):
             if shape != self._record_shape:
                 raise ValueError(expected_got(f"records that become {self._record_shape}", shape))
             self._transformer.transform(image, image_bits, out)
-        self.reset(data, np.asarray(labels, np.float32))
+        self.set_input_arrays(data, np.asarray(labels, np.float32))
         self._added += len(images)
 
     def forward(self, *bottoms: Tensor) -> tuple[Tensor, ...]:
-        """Raises: RuntimeError before the first ``reset`` or ``add``."""
+        """Raises: RuntimeError before the first ``set_input_arrays`` or ``add``."""
         if self._data is None:
-            raise RuntimeError(f'layer "{self.param.name}" (MemoryData) has no data yet: call its reset(data, labels)')
+            raise RuntimeError(
+                f'layer "{self.param.name}" (MemoryData) has no data yet: call its set_input_arrays(data, labels)'
+            )
         batch = slice(self._position, self._position + self._batch_size)
         self._position = batch.stop % len(self._data)
         return self._data[batch].to(self._like), self._labels[batch].to(self._like)
