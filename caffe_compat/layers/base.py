@@ -48,17 +48,22 @@ class Layer(nn.Module):
     bottoms: tuple[int, int | None] = (1, 1)  # least and most; None: no limit
     tops: tuple[int, int | None] = (1, 1)
     equal_bottoms_and_tops = False
-    is_loss = False  # a loss layer's first top has loss weight 1 unless the net says otherwise
+    is_loss = False  # first top has loss weight 1 unless the net says otherwise, and may be left unnamed
     is_data = False  # produces its tops from outside the net; takes no bottoms
-    extra_tops_without_gradient = False
+    label_bottoms: tuple[int, ...] = ()  # bottoms that hold labels: no gradient can go there
+    overwrites_bottom = False  # forward_in_place() exists
+    keeps_no_output = False  # the gradient does not need this layer's tops: the next layer may overwrite them
 
     def __init__(self, param: caffe_pb2.LayerParameter, bottom_shapes: Sequence[Shape], context: BuildContext) -> None:
         super().__init__()
         self.param = param
         self.context = context
         self.blobs = nn.ParameterList()
+        self._blob_shapes: list[Shape] = []
         self._check_counts(len(bottom_shapes))
         self.setup([tuple(shape) for shape in bottom_shapes])
+        if param.blobs and len(param.blobs) != len(self.blobs):
+            raise self.error(expected_got(f"{len(self.blobs)} weight blobs", len(param.blobs)), field="blobs")
 
     # --- for subclasses -------------------------------------------------------------------------------------
 
@@ -72,14 +77,44 @@ class Layer(nn.Module):
     def forward(self, *bottoms: Tensor) -> tuple[Tensor, ...]:
         raise NotImplementedError
 
-    def add_blob(self, shape: Shape, filler: caffe_pb2.FillerParameter) -> None:
-        """Append a parameter of ``shape``, filled, float32."""
+    def forward_in_place(self, bottom: Tensor) -> Tensor:
+        """As :meth:`forward`, writing over ``bottom``; only where ``overwrites_bottom``."""
+        raise NotImplementedError
+
+    def blobs_loaded(self) -> None:
+        """Called when weights have been copied into the blobs; a layer that must check or use them overrides it."""
+
+    def add_blob(self, shape: Shape, filler: caffe_pb2.FillerParameter, field: str | None = None) -> None:
+        """Append a float32 parameter of ``shape``: from the layer's own ``blobs`` if it has any, else filled.
+
+        ``field`` is the filler's dotted name, for messages.
+        """
         blob = nn.Parameter(torch.empty(shape))
-        try:
-            fill(blob, filler)
-        except PrototxtError as exc:
-            raise self.error(exc.problem, field=exc.field) from exc
+        index = len(self.blobs)
+        if index < len(self.param.blobs):
+            self._copy_given_blob(blob, index)
+        else:
+            try:
+                fill(blob, filler)
+            except PrototxtError as exc:
+                raise self.error(exc.problem, field=".".join(part for part in (field, exc.field) if part)) from exc
         self.blobs.append(blob)
+        self._blob_shapes.append(shape)
+
+    def blob(self, index: int) -> Tensor:
+        """Parameter ``index`` in the shape this layer made it with (a shared one may be stored in the owner's)."""
+        blob = self.blobs[index]
+        shape = self._blob_shapes[index]
+        return blob if blob.shape == shape else blob.reshape(shape)
+
+    @property
+    def phase(self) -> int:
+        """The layer's own ``phase``, else the net's."""
+        return self.param.phase if self.param.HasField("phase") else self.context.phase
+
+    def train(self, mode: bool = True) -> Layer:
+        """As nn.Module's; a layer whose prototxt names its own ``phase`` keeps to it."""
+        return super().train(self.param.phase == caffe_pb2.TRAIN if self.param.HasField("phase") else mode)
 
     def error(self, problem: str, field: str | None = None) -> PrototxtError:
         """The error to raise about this layer; ``field`` is dotted, ``convolution_param.num_output``."""
@@ -87,12 +122,22 @@ class Layer(nn.Module):
             problem, path=self.context.path, layer=self.param.name, layer_type=self.param.type, field=field
         )
 
+    def _copy_given_blob(self, blob: nn.Parameter, index: int) -> None:
+        from caffe_compat.weights import read_blob
+
+        values = read_blob(self.param.blobs[index])
+        if values.shape != blob.shape:
+            raise self.error(expected_got(f"shape {tuple(blob.shape)}", tuple(values.shape)), field=f"blobs[{index}]")
+        with torch.no_grad():
+            blob.copy_(torch.from_numpy(values))
+
     # --- checks ---------------------------------------------------------------------------------------------
 
     def _check_counts(self, num_bottoms: int) -> None:
+        least_tops = 0 if self.is_loss else self.tops[0]  # Caffe's AutoTopBlobs: the loss may stay unnamed
         for word, count, (least, most) in (
             ("bottom", num_bottoms, self.bottoms),
-            ("top", len(self.param.top), self.tops),
+            ("top", len(self.param.top), (least_tops, self.tops[1])),
         ):
             if count < least or (most is not None and count > most):
                 wanted = str(least) if least == most else f"at least {least}" if most is None else f"{least} to {most}"

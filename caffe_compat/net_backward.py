@@ -1,0 +1,66 @@
+"""Where gradients flow: Caffe's plan of the backward pass. Source: the middle of Net::Init, src/caffe/net.cpp.
+
+autograd finds most of this by itself; what it cannot know is which bottoms the net description cuts off or forces.
+The rest is for the log and for errors at build time.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from caffe_compat.net_builder import Node
+
+logger = logging.getLogger("caffe_compat")
+
+
+def plan_backward(nodes: Sequence[Node], force_backward: bool) -> None:
+    """Set ``detached`` and ``forced`` of every node and log which layers need backward computation.
+
+    Raises: PrototxtError for ``propagate_down: true`` on a label.
+    """
+    wanted = _bottoms_that_need_gradient(nodes)
+    for node, needs in zip(nodes, wanted, strict=True):
+        given = list(node.layer.param.propagate_down) or [True] * len(node.bottoms)
+        labels = node.layer.label_bottoms
+        for index in labels:
+            if node.layer.is_loss and node.layer.param.propagate_down and given[index]:
+                problem = f"{node.layer.param.type} Layer cannot backpropagate to label inputs."
+                raise node.layer.error(problem, field="propagate_down")
+        node.detached = [index in labels or not down for index, down in enumerate(given)]
+        is_forced = force_backward or bool(node.layer.param.propagate_down)
+        node.forced = [is_forced and not cut for cut in node.detached]
+    _log_plan(nodes, wanted)
+
+
+def _bottoms_that_need_gradient(nodes: Sequence[Node]) -> list[list[bool]]:
+    """Per node and bottom, whether something before it learns or ``propagate_down`` says so."""
+    needs_gradient: dict[str, bool] = {}
+    wanted = []
+    for node in nodes:
+        given = list(node.layer.param.propagate_down)
+        wanted.append(given or [needs_gradient[name] for name in node.bottoms])
+        learns = any(blob.requires_grad for blob in node.layer.blobs)
+        needs = learns or any(needs_gradient[name] for name in node.bottoms)
+        for name in node.tops:
+            needs_gradient[name] = needs or needs_gradient.get(name, False)
+    return wanted
+
+
+def _log_plan(nodes: Sequence[Node], wanted: Sequence[Sequence[bool]]) -> None:
+    """Go backwards, as Caffe does, from what the loss depends on."""
+    under_loss: set[str] = set()
+    cut: set[str] = set()
+    for node, needs in zip(reversed(nodes), reversed(wanted), strict=True):
+        contributes = any(weight or name in under_loss for name, weight in zip(node.tops, node.loss_weights, strict=True))
+        is_cut = all(name in cut for name in node.tops)
+        learns = any(blob.requires_grad for blob in node.layer.blobs)
+        works = contributes and not is_cut and (learns or any(needs))
+        logger.info("%s %s backward computation.", node.name, "needs" if works else "does not need")
+        for name, need in zip(node.bottoms, needs, strict=True):
+            if contributes:
+                under_loss.add(name)
+            if not (contributes and need and not is_cut):
+                cut.add(name)
