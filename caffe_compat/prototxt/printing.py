@@ -10,6 +10,8 @@ from google.protobuf import text_encoding
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
+from caffe_compat.prototxt.fields import is_repeated
+
 
 def to_text(message: Message) -> str:
     """``message`` as text: fields in number order, two blanks of indent, as C++ protobuf prints it for Caffe.
@@ -22,7 +24,7 @@ def to_text(message: Message) -> str:
 
 def _lines(message: Message, indent: str) -> Iterator[str]:
     for field, value in message.ListFields():
-        for item in value if field.is_repeated else [value]:
+        for item in value if is_repeated(field) else [value]:
             if field.type == FieldDescriptor.TYPE_MESSAGE:
                 yield f"{indent}{field.name} {{"
                 yield from _lines(item, indent + "  ")
@@ -31,7 +33,7 @@ def _lines(message: Message, indent: str) -> Iterator[str]:
                 yield f"{indent}{field.name}: {_scalar(field, item)}"
 
 
-def _scalar(field: FieldDescriptor, value: Any) -> str:
+def _scalar(field: Any, value: Any) -> str:
     if field.type == FieldDescriptor.TYPE_FLOAT:
         return float_text(value)
     if field.type == FieldDescriptor.TYPE_DOUBLE:

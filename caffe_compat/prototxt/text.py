@@ -7,7 +7,7 @@ import re
 from typing import TypeVar
 
 from google.protobuf import text_format
-from google.protobuf.descriptor import Descriptor, EnumDescriptor
+from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 
 from caffe_compat.errors import PrototxtError
@@ -17,7 +17,7 @@ M = TypeVar("M", bound=Message)
 
 _PACKAGE = caffe_pb2.DESCRIPTOR.package + "."
 _NO_FIELD = re.compile(r'Message type "([\w.]+)" has no field named "(\w+)"')
-_NO_VALUE = re.compile(r'Enum type "([\w.]+)" has no value named (\w+)')
+_NO_VALUE = re.compile(r'Enum type "([\w.]+)" has no value named "?(\w+)')
 _PLACE = re.compile(r"^\d+:\d+ : ")
 
 
@@ -44,27 +44,31 @@ def parse_text(text: str, message: M, path: str | None = None) -> M:
         text_format.Parse(text, message)
     except text_format.ParseError as exc:
         line, column = exc.GetLine() or 1, exc.GetColumn() or 1
-        raise PrototxtSyntaxError(_explain(exc, message.DESCRIPTOR), name, line, column) from exc
+        problem = _explain(_sentence(exc, text), message.DESCRIPTOR.file.pool)
+        raise PrototxtSyntaxError(problem, name, line, column) from exc
     missing = message.FindInitializationErrors()
     if missing:
         raise PrototxtError(f"required field(s) missing: {', '.join(missing)}", path=name)
     return message
 
 
-def _explain(exc: text_format.ParseError, root: Descriptor) -> str:
-    """protobuf's sentence, in our words where the closest name helps."""
-    sentence = _PLACE.sub("", str(exc)).strip()
+def _sentence(exc: text_format.ParseError, text: str) -> str:
+    """What protobuf says, without the place and the copy of the whole line that it puts before it."""
+    sentence = _PLACE.sub("", str(exc))
+    for line in ["", *text.split("\n")]:
+        sentence = sentence.removeprefix(f"'{line}': ")
+    return sentence.replace(_PACKAGE, "").strip()
+
+
+def _explain(sentence: str, pool: DescriptorPool) -> str:
+    """The sentence, in our words where the closest name helps."""
     if found := _NO_FIELD.search(sentence):
-        owner = root.file.pool.FindMessageTypeByName(found[1])
-        return _unknown(f"{_short(owner)} has no field", found[2], [field.name for field in owner.fields])
+        owner = pool.FindMessageTypeByName(_PACKAGE + found[1])
+        return _unknown(f"{found[1]} has no field", found[2], [field.name for field in owner.fields])
     if found := _NO_VALUE.search(sentence):
-        enum = root.file.pool.FindEnumTypeByName(found[1])
-        return _unknown(f"{_short(enum)} has no value", found[2], [value.name for value in enum.values])
-    return sentence.replace(_PACKAGE, "")
-
-
-def _short(descriptor: Descriptor | EnumDescriptor) -> str:
-    return str(descriptor.full_name).removeprefix(_PACKAGE)
+        enum = pool.FindEnumTypeByName(_PACKAGE + found[1])
+        return _unknown(f"{found[1]} has no value", found[2], [value.name for value in enum.values])
+    return sentence
 
 
 def _unknown(sentence: str, name: str, known: list[str]) -> str:

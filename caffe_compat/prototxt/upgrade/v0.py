@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from google.protobuf.message import Message
-
 from caffe_compat.errors import PrototxtError
 from caffe_compat.proto import caffe_pb2
+from caffe_compat.prototxt.fields import copy_field
 
 _V1 = caffe_pb2.V1LayerParameter
 
@@ -100,7 +97,7 @@ def upgrade(net: caffe_pb2.NetParameter, path: str | None) -> None:
     net.Clear()
     for field, value in old.ListFields():
         if field.name in _KEPT_BY_NET:
-            _copy(net, field.name, value)
+            copy_field(net, field.name, value)
     net.layers.extend(layers)
 
 
@@ -146,7 +143,7 @@ def _upgrade_layer(old: caffe_pb2.V1LayerParameter, path: str | None) -> caffe_p
         layer.type = _TYPES[old.layer.type]
     for field, value in old.layer.ListFields():
         if field.name in _SAME:
-            _copy(layer, field.name, value)
+            copy_field(layer, field.name, value)
         elif field.name != "type":
             _move(layer, field.name, value, old, path)
     return layer
@@ -160,20 +157,9 @@ def _move(
         raise _error(f"Unknown parameter {field} for layer type {old.layer.type}", old, path, field=field)
     param_name = params.get(old.layer.type, "transform_param")
     if name:
-        _copy(getattr(layer, param_name), name, value)
+        copy_field(getattr(layer, param_name), name, value)
     else:
-        _copy(layer, param_name, value)
-
-
-def _copy(message: Message, name: str, value: object) -> None:
-    """Set a field from a value of its type, or, where it has become repeated since, of its items' type."""
-    field = message.DESCRIPTOR.fields_by_name[name]
-    if field.is_repeated:
-        getattr(message, name).extend(value if isinstance(value, Iterable) else [value])
-    elif field.message_type is not None:
-        getattr(message, name).CopyFrom(value)
-    else:
-        setattr(message, name, value)
+        copy_field(layer, param_name, value)
 
 
 def _error(

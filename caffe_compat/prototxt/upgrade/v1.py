@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from caffe_compat.errors import PrototxtError
 from caffe_compat.proto import caffe_pb2
+from caffe_compat.prototxt.fields import copy_field
 
 _V1 = caffe_pb2.V1LayerParameter
 
@@ -80,23 +81,12 @@ def _upgrade_layer(old: caffe_pb2.V1LayerParameter) -> caffe_pb2.LayerParameter:
     layer = caffe_pb2.LayerParameter()
     for field, value in old.ListFields():
         if field.name not in _CHANGED:
-            _copy(layer, field.name, value)
+            copy_field(layer, field.name, value)
     if old.HasField("type"):
         layer.type = _TYPES[old.type]
     for old_field, field_name in _PARAM_SPECS.items():
         _set_param_specs(layer, field_name, getattr(old, old_field))
     return layer
-
-
-def _copy(layer: caffe_pb2.LayerParameter, name: str, value: object) -> None:
-    """Copy a field that has the same name and type in both formats."""
-    field = layer.DESCRIPTOR.fields_by_name[name]
-    if field.is_repeated:
-        getattr(layer, name).MergeFrom(value)
-    elif field.message_type is not None:
-        getattr(layer, name).CopyFrom(value)
-    else:
-        setattr(layer, name, value)
 
 
 def _set_param_specs(layer: caffe_pb2.LayerParameter, field: str, values: Sequence[object]) -> None:
