@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from caffe_compat.evaluation.recipes import Recipe, Row
+from caffe_compat.evaluation.jobs import recipe_messages
+from caffe_compat.evaluation.recipes import Recipe, Row, Stage
 from caffe_compat.evaluation.results import Result
 
 Results = Mapping[tuple[str, int], Result]  # by (stage, seed); a run that is missing has no entry
@@ -65,7 +66,17 @@ class Table:
         ]
         for row in self.recipe.rows:
             summary = self.accuracy(row)
-            lines.append(_line([row.method, row.labels, self._iterations(row), _mean(summary), *_cells(summary)]))
+            lines.append(
+                _line(
+                    [
+                        row.method,
+                        row.labels,
+                        _iterations(self.recipe.stage(row.stage)),
+                        _mean(summary),
+                        *_cells(summary),
+                    ]
+                )
+            )
         first, second = self.recipe.compare
         difference = self.difference()
         lines.append(_line([f"{first} - {second}", "", "", _mean(difference, "+"), *_cells(difference, "+")]))
@@ -88,20 +99,19 @@ class Table:
     def _of(self, stage: str) -> list[Result]:
         return [self.results[stage, seed] for seed in self.seeds if (stage, seed) in self.results]
 
-    def _iterations(self, row: Row) -> str:
-        found = self._of(row.stage)
-        return f"{found[0].iterations:,}" if found else MISSING
-
     def _pretraining(self) -> str:
         """Iterations and time of every stage, and what it starts from."""
         lines = [_line(["stage", "starts from", "iterations", "s / iteration"]), _line(["---", "---", "--:", "--:"])]
         for stage in self.recipe.stages:
-            found = self._of(stage.name)
             starts = " and ".join(start.stage for start in stage.starts) or "random"
-            seconds = _median_seconds(found)
-            cells = (f"{found[0].iterations:,}" if found else MISSING, f"{seconds:.3f}" if seconds else MISSING)
-            lines.append(_line([f"`{stage.name}`", starts, *cells]))
+            seconds = _median_seconds(self._of(stage.name))
+            time = f"{seconds:.3f}" if seconds else MISSING
+            lines.append(_line([f"`{stage.name}`", starts, _iterations(stage), time]))
         return "\n".join(lines)
+
+
+def _iterations(stage: Stage) -> str:
+    return f"{recipe_messages(stage)[0].max_iter:,}"
 
 
 def _median_seconds(results: Sequence[Result]) -> float | None:
