@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+from caffe_compat.cli.hints import hint
 from caffe_compat.errors import CaffeCompatError
 from caffe_compat.glog import set_up_logging
 
@@ -80,7 +81,7 @@ def command(main: Main) -> Callable[..., int]:
         except SystemExit as ending:  # argparse: --help, a wrong command line
             return ending.code if isinstance(ending.code, int) else DONE
         except _INPUT_ERRORS as exc:
-            return _report(exc, WRONG_USAGE)
+            return _report("\n".join(filter(None, (str(exc), hint(exc)))), WRONG_USAGE)
         except OSError as exc:
             return _report(exc, FAILED)
         except KeyboardInterrupt:

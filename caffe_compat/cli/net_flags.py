@@ -1,0 +1,43 @@
+"""The flags of the commands that build a net: which GPU, level and stages."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+
+import torch
+
+from caffe_compat.net import Net
+from caffe_compat.solver.device import gpu_of_flag
+
+log = logging.getLogger("caffe_compat")
+
+
+def add_net_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--gpu", default="", help="number of the GPU to use, or 'all'; without it the CPU")
+    parser.add_argument("--level", type=int, default=0, help="the net's level")
+    parser.add_argument("--stage", default="", help="the net's stages, separated by ','")
+
+
+def device_of_flags(args: argparse.Namespace) -> torch.device:
+    """The device of ``--gpu``, which is logged as Caffe does."""
+    gpu = gpu_of_flag(args.gpu)
+    if gpu is None:
+        log.info("Use CPU.")
+        return torch.device("cpu")
+    log.info("Use GPU with device ID %d", gpu)
+    log.info("GPU device name: %s", torch.cuda.get_device_name(gpu))
+    return torch.device("cuda", gpu)
+
+
+def build_net(args: argparse.Namespace, phase: str, device: torch.device) -> Net:
+    """The net of ``--model`` on ``device``. An empty stage is added when none is given, as Caffe's tool does."""
+    return Net(args.model, phase, level=args.level, stages=args.stage.split(",")).to(device)
+
+
+def positive(text: str) -> int:
+    """An argparse type: an integer above 0."""
+    value = int(text)
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
+    return value

@@ -1,0 +1,81 @@
+"""Building the nets a solver trains and tests, with the weights it names."""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+
+from caffe_compat.errors import WeightsError, expected_got
+from caffe_compat.net import Net
+from caffe_compat.proto.caffe_pb2 import SolverParameter
+from caffe_compat.solver.descriptions import NetDescription, describe_test_nets, describe_train_net
+from caffe_compat.weights.caffemodel import shape_string
+
+log = logging.getLogger("caffe_compat")
+
+
+def build_train_net(solver: SolverParameter, path: str | None, data_start: int, device: torch.device) -> Net:
+    """The train net on ``device``, with the solver's ``weights`` in it; its data start at record ``data_start``."""
+    described = describe_train_net(solver, path)
+    log.info("Creating training net %s", _words(described))
+    return _build(described, solver, data_start, device)
+
+
+def build_test_nets(solver: SolverParameter, path: str | None, train_net: Net, device: torch.device) -> list[Net]:
+    """The test nets. They share the parameters of the train net's layers of the same name."""
+    nets = []
+    for index, described in enumerate(describe_test_nets(solver, path)):
+        log.info("Creating test net (#%d) specified by %s", index, described.source)
+        nets.append(_build(described, solver, 0, device))
+        share_parameters(train_net, nets[-1])
+    return nets
+
+
+def share_parameters(source: Net, target: Net) -> list[str]:
+    """Let ``target``'s layers use the memory of ``source``'s parameters; returns the layers ``target`` does not have.
+
+    Raises: WeightsError if two layers of one name differ in the number or shapes of their parameters.
+    Source: Net::ShareTrainedLayersWith, src/caffe/net.cpp.
+    """
+    sources, targets = source.layers, target.layers
+    for name in (name for name in sources if name in targets):
+        ours, theirs = sources[name].blobs, targets[name].blobs
+        if len(ours) != len(theirs):
+            problem = f"Incompatible number of blobs for layer {name}: {expected_got(len(theirs), len(ours))}"
+            raise WeightsError(problem, layer=name)
+        for index, (blob, other) in enumerate(zip(ours, theirs, strict=True)):
+            if blob.shape != other.shape:
+                raise WeightsError(
+                    f"Cannot share param {index} weights from layer '{name}'; shape mismatch.  Source param shape is "
+                    f"{shape_string(blob.shape)}; target param shape is {shape_string(other.shape)}",
+                    layer=name,
+                )
+            other.data = blob.data
+    return [name for name in sources if name not in targets]
+
+
+def weights_files(weights: str) -> list[str]:
+    """The paths in a comma list, blanks around them removed."""
+    return [part.strip() for part in weights.split(",") if part.strip()]
+
+
+def load_weights(net: Net, weights: str) -> None:
+    """Copy the parameters of each file of a comma list into the layers of the same name, later files winning."""
+    for file in weights_files(weights):
+        log.info("Finetuning from %s", file)
+        net.load_weights(file)
+
+
+def _build(described: NetDescription, solver: SolverParameter, data_start: int, device: torch.device) -> Net:
+    seed = solver.random_seed if solver.random_seed >= 0 else None
+    phase = described.net.state.phase
+    net = Net(described.net, phase, level=None, path=described.path, seed=seed, data_start=data_start)
+    net.to(device)
+    for weights in solver.weights:
+        load_weights(net, weights)
+    return net
+
+
+def _words(described: NetDescription) -> str:
+    return f"from {described.source}" if described.path else f"specified in {described.source}."

@@ -1,0 +1,106 @@
+"""One update of a net's parameters: clip, normalise, regularise, then the rule, in Caffe's order."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from caffe_compat.glog import number
+from caffe_compat.net_sharing import LearnableParam
+from caffe_compat.proto.caffe_pb2 import SolverParameter
+from caffe_compat.solver.update_rules import RuleInput, Tensors, find_rule
+
+log = logging.getLogger("caffe_compat")
+
+
+@dataclass(frozen=True)
+class _Group:
+    """The parameters that share their multipliers, by position; one call serves them all."""
+
+    lr_mult: float
+    decay_mult: float
+    positions: list[int]
+
+    def of(self, tensors: Sequence[Tensor]) -> Tensors:
+        return [tensors[position] for position in self.positions]
+
+
+class Updater:
+    """The learnable parameters, their history, and the update.
+
+    Attributes:
+        history: Caffe's history blobs: the first moments of all parameters in the net's order, then, for Adam and
+            AdaDelta, the second moments.
+        updates: what the last update subtracted from each parameter (Caffe's ``diff`` after an update).
+    """
+
+    def __init__(self, params: Sequence[LearnableParam], solver: SolverParameter) -> None:
+        self._solver = solver
+        self._rule = find_rule(solver)
+        self._parameters = [param.parameter for param in params]
+        self._groups = _group(params)
+        self.history = [torch.zeros_like(w, requires_grad=False) for w in self._parameters * self._rule.moments]
+        self.updates: Tensors = []
+
+    def clear_gradients(self) -> None:
+        for parameter in self._parameters:
+            parameter.grad = None
+
+    @torch.no_grad()
+    def update(self, rate: float, iteration: int) -> None:
+        """W -= update, from the gradients that ``iter_size`` backward passes have summed up in ``parameter.grad``.
+
+        A parameter that no gradient reached counts as having the gradient zero, as in Caffe: it still decays, and it
+        still moves by what is left in its history.
+        """
+        gradients = [torch.zeros_like(w) if w.grad is None else w.grad for w in self._parameters]
+        self._clip(gradients)
+        updates = list(gradients)
+        for group in self._groups:
+            self._normalise(group.of(gradients))
+            self._regularise(group.of(gradients), group.of(self._parameters), group.decay_mult)
+            group_updates = self._compute(group, gradients, rate, iteration)
+            torch._foreach_sub_(group.of(self._parameters), group_updates)
+            for position, update in zip(group.positions, group_updates, strict=True):
+                updates[position] = update
+        self.updates = updates
+
+    def _clip(self, gradients: Tensors) -> None:
+        """Scale all gradients, as summed and before decay, so that their common L2 norm is at most clip_gradients."""
+        limit = self._solver.clip_gradients
+        if limit < 0:
+            return
+        norm = math.sqrt(sum(float(part) ** 2 for part in torch._foreach_norm(gradients)))
+        if norm > limit:
+            log.info("Gradient clipping: scaling down gradients (L2 norm %s > %s) by scale factor %s",
+                     number(norm), number(limit), number(limit / norm))  # fmt: skip
+            torch._foreach_mul_(gradients, limit / norm)
+
+    def _normalise(self, gradients: Tensors) -> None:
+        if self._solver.iter_size != 1:
+            torch._foreach_mul_(gradients, 1 / self._solver.iter_size)
+
+    def _regularise(self, gradients: Tensors, weights: Tensors, decay_mult: float) -> None:
+        decay = self._solver.weight_decay * decay_mult
+        if decay:
+            penalty = weights if self._solver.regularization_type == "L2" else torch._foreach_sign(weights)
+            torch._foreach_add_(gradients, penalty, alpha=decay)
+
+    def _compute(self, group: _Group, gradients: Tensors, rate: float, iteration: int) -> Tensors:
+        count = len(self._parameters)
+        moments = [group.of(self.history[i * count : (i + 1) * count]) for i in range(self._rule.moments)]
+        local_rate = rate * group.lr_mult
+        return self._rule.compute(RuleInput(group.of(gradients), moments, local_rate, iteration, self._solver))
+
+
+def _group(params: Sequence[LearnableParam]) -> list[_Group]:
+    positions: dict[tuple[float, float], list[int]] = defaultdict(list)
+    for position, param in enumerate(params):
+        positions[param.lr_mult, param.decay_mult].append(position)
+    return [_Group(lr_mult, decay_mult, where) for (lr_mult, decay_mult), where in positions.items()]
