@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from caffe_compat.cli.common import Parser, command
+from caffe_compat.datasets.confusion_files import npy_beside, write_confusion
 from caffe_compat.datasets.pairs import count_pairs_in, read_pairs, require_regular_file, write_noise_types
 from caffe_compat.errors import DataError, expected_got
 from caffe_compat.files import atomic_path
 from caffe_compat.label_noise.confusion import NOISE_TYPE_NAMES, ConfusionEstimate, estimate_from_counts
-from caffe_compat.weights import write_blobproto_file
 
 
 @command
@@ -25,15 +22,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     require_regular_file(args.pairs)
     names = _read_names(args.names, args.num_classes) if args.names else [""] * args.num_classes
     estimate = estimate_from_counts(count_pairs_in(args.pairs, args.num_classes))
-    with contextlib.ExitStack() as stack:
-        parts = {kind: stack.enter_context(atomic_path(path)) for kind, path in outputs.items()}
-        write_blobproto_file(parts["matrix"], estimate.confusion.astype(np.float32)[np.newaxis, np.newaxis])
-        with open(parts["npy"], "wb") as file:
-            np.save(file, estimate.confusion)
-        if "noise_types" in parts:
-            write_noise_types(parts["noise_types"], _noise_types(args.pairs, estimate))
+    if args.noise_types is not None:
+        with atomic_path(args.noise_types) as part:
+            write_noise_types(part, _noise_types(args.pairs, estimate))
+    write_confusion(args.out, estimate.confusion)
     print("\n".join(_table(estimate, names)))
-    for path in outputs.values():
+    for path in outputs:
         print(f"wrote {path}")
     return 0
 
@@ -63,18 +57,17 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return args
 
 
-def _outputs(args: argparse.Namespace) -> dict[str, Path]:
-    outputs = {"matrix": args.out, "npy": args.out.with_suffix(".npy")}
-    if args.noise_types is not None:
-        outputs["noise_types"] = args.noise_types
-    for path in outputs.values():
+def _outputs(args: argparse.Namespace) -> list[Path]:
+    outputs = [args.out, npy_beside(args.out), args.noise_types]
+    named = [path for path in outputs if path is not None]
+    for path in named:
         if path.exists() and not args.force:
             raise DataError("exists; --force overwrites it", path=str(path))
-    return outputs
+    return named
 
 
 def _read_names(path: str, num_classes: int) -> list[str]:
-    names = Path(path).read_text(encoding="utf-8").splitlines()
+    names = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
     if len(names) != num_classes:
         raise DataError(expected_got(f"{num_classes} names, one a line", len(names)), path=path)
     return names
@@ -94,7 +87,8 @@ def _noise_types(pairs: str, estimate: ConfusionEstimate) -> Iterator[tuple[str,
 
 def _table(estimate: ConfusionEstimate, names: Sequence[str]) -> Iterator[str]:
     width = max(4, *map(len, names))
-    yield f"class {'name':<{width}} {'samples':>9} {'wrong':>9} k* mass kept {' '.join(f'{n:>11}' for n in NOISE_TYPE_NAMES)}"
+    heads = " ".join(f"{name:>11}" for name in NOISE_TYPE_NAMES)
+    yield f"class {'name':<{width}} {'samples':>9} {'wrong':>9} k* mass kept {heads}"
     by_type = estimate.noise_type_counts()
     samples = estimate.counts.sum(axis=0)
     for true, name in enumerate(names):

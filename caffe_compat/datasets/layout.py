@@ -27,6 +27,8 @@ Image keys are ``%08d_<path>``, label keys ``%08d``, both counting from 0. Image
 The mixed databases carry side files of one group, so that a net notices when one of them was made anew.
 """
 
+from caffe_compat.data.group import side_file
+
 CLEAN_TRAIN = "clean_train_lmdb"
 VAL = "val_lmdb"
 TEST = "test_lmdb"
@@ -41,9 +43,19 @@ MIXED_NTYPE_LABELS = "mixed_ntype_labels_lmdb"
 MIXED_TRUTH_LABELS = "mixed_truth_labels_lmdb"
 MEAN = "mean.binaryproto"
 CONFUSION = "confusion.binaryproto"
+CONFUSION_NPY = "confusion.npy"
 PAIRS = "pairs.csv"
 NOISE_TYPES = "noise_types.csv"
 NAMES = "names.txt"
 SYNTHETIC_NOISE = "synthetic_noise.npy"
 
 MIXED_GROUP = "mixed"  # the group id in the side files
+
+DATABASES = (
+    CLEAN_TRAIN, VAL, TEST, NTYPE_TRAIN, NTYPE_VAL, NTYPE_TEST,
+    MIXED_IMAGES, MIXED_CLEAN_LABELS, MIXED_NOISY_LABELS, MIXED_NTYPE_LABELS, MIXED_TRUTH_LABELS,
+)  # fmt: skip
+FILES = (
+    MIXED_INDEX, str(side_file(MIXED_IMAGES, MIXED_INDEX)),
+    MEAN, CONFUSION, CONFUSION_NPY, PAIRS, NOISE_TYPES, NAMES, SYNTHETIC_NOISE,
+)  # fmt: skip

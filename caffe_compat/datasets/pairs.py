@@ -43,6 +43,14 @@ def count_pairs_in(path: str | os.PathLike[str], num_classes: int) -> IntArray:
     return np.array(counts, dtype=np.int64)
 
 
+def read_noisy_labels(path: str | os.PathLike[str]) -> dict[str, int]:
+    """Read a pairs file into {key: noisy label}, whatever the number of classes.
+
+    Raises: DataError with file and line number for a wrong header, row or label, or a key given twice.
+    """
+    return _by_key((place, key, _label(place, "noisy", noisy)) for place, (key, _, noisy) in _rows(path, PAIRS_HEADER))
+
+
 def write_pairs(path: str | os.PathLike[str], pairs: Iterable[Pair]) -> None:
     """Write a pairs file. ``path`` is written in place: pass the temporary name of ``files.atomic_path``."""
     _write(path, PAIRS_HEADER, pairs)
@@ -53,12 +61,8 @@ def read_noise_types(path: str | os.PathLike[str]) -> dict[str, int]:
 
     Raises: DataError with file and line number for a wrong header, row or type, or a key given twice.
     """
-    types: dict[str, int] = {}
-    for place, (key, kind) in _rows(path, NOISE_TYPES_HEADER):
-        if key in types:
-            raise DataError(f"key {key!r} appears twice", path=place)
-        types[key] = _label(place, "noise_type", kind, NUM_NOISE_TYPES)
-    return types
+    rows = _rows(path, NOISE_TYPES_HEADER)
+    return _by_key((place, key, _label(place, "noise_type", kind, NUM_NOISE_TYPES)) for place, (key, kind) in rows)
 
 
 def write_noise_types(path: str | os.PathLike[str], types: Iterable[tuple[str, int]]) -> None:
@@ -92,11 +96,20 @@ def _rows(path: str | os.PathLike[str], header: Sequence[str]) -> Iterator[tuple
             raise DataError(expected_got(f"the header {','.join(header)}", "an empty file"), path=str(path))
 
 
-def _label(place: str, field: str, text: str, num_labels: int) -> int:
+def _label(place: str, field: str, text: str, num_labels: int = 2**31) -> int:
     label = int(text) if text.isascii() and text.isdecimal() else -1
     if not 0 <= label < num_labels:
         raise DataError(expected_got(f"a whole number in [0, {num_labels})", repr(text)), path=place, field=field)
     return label
+
+
+def _by_key(rows: Iterable[tuple[str, str, int]]) -> dict[str, int]:
+    labels: dict[str, int] = {}
+    for place, key, label in rows:
+        if key in labels:
+            raise DataError(f"key {key!r} appears twice", path=place)
+        labels[key] = label
+    return labels
 
 
 def _write(path: str | os.PathLike[str], header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

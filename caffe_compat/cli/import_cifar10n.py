@@ -1,0 +1,81 @@
+"""tools/import_cifar10n.py: CIFAR-10 and CIFAR-10N's human labels to the databases of prototxt/cifar10/."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from caffe_compat.cli.common import DONE, Parser, command
+from caffe_compat.cli.dataset_options import add_output_options, add_recipe_options, chosen_recipe
+from caffe_compat.datasets import layout
+from caffe_compat.datasets.cifar10n.building import RECIPES, Options, build
+from caffe_compat.datasets.cifar10n.reading import read_cifar10n
+from caffe_compat.datasets.cifar10n.source import HUMAN_LABELS
+from caffe_compat.datasets.contents import write_contents
+from caffe_compat.datasets.output_folder import output_folder
+
+
+@command
+def main(argv: Sequence[str] | None = None) -> int:
+    args = _parse(argv)
+    with output_folder(args.out, args.force) as folder:
+        source = read_cifar10n(args.root, args.jpeg_quality)
+        contents, transition = build(source, _options(args))
+        if transition is not None:
+            np.save(folder / layout.SYNTHETIC_NOISE, transition)
+        write_contents(folder, contents, source.read_image, args.materialise)
+    print(f"wrote {args.out}; train on it with tools/train_net.py --solver prototxt/cifar10/clean_solver.prototxt")
+    return DONE
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = Parser(
+        prog="import_cifar10n",
+        description="Make the databases of the authors' CIFAR-10 experiment, with CIFAR-10N's human labels as noise.",
+        epilog="ROOT holds train.csv, test.csv and images/, or the original data_batch_1 ... data_batch_5 and "
+        "test_batch (there or in cifar-10-batches-py/) and CIFAR-10_human.pt. The nets under prototxt/cifar10/ look "
+        "for OUT in data/cifar10n.",
+    )
+    parser.add_argument("root", metavar="ROOT", type=Path, help="the data set's folder")
+    parser.add_argument("out", metavar="OUT", type=Path, help="folder to make")
+    noise = parser.add_mutually_exclusive_group()
+    noise.add_argument("--labels", choices=HUMAN_LABELS, default="worse", help="which human labels are the noisy ones")
+    noise.add_argument(
+        "--synthetic_noise", metavar="LEVEL", type=_probability,
+        help="draw the noisy labels, wrong with this probability (the authors: 0.3)",
+    )  # fmt: skip
+    parser.add_argument("--clean", metavar="N", type=int, default=10_000, help="images whose clean labels are used")
+    parser.add_argument("--clean_split", choices=["first", "random"], default="first", help="which images these are")
+    parser.add_argument(
+        "--jpeg_quality", metavar="Q", type=_quality,
+        help="pass the original pixels through JPEG, as the authors' went (75)",
+    )  # fmt: skip
+    add_recipe_options(parser, default="release")
+    add_output_options(parser)
+    return parser.parse_args(argv)
+
+
+def _options(args: argparse.Namespace) -> Options:
+    return Options(
+        labels=args.labels,
+        synthetic_noise=args.synthetic_noise,
+        num_clean=args.clean,
+        random_clean=args.clean_split == "random",
+        recipe=chosen_recipe(args, RECIPES),
+        seed=args.seed,
+    )
+
+
+def _probability(text: str) -> float:
+    if not 0 <= (value := float(text)) <= 1:
+        raise argparse.ArgumentTypeError(f"expected a number in [0, 1], got {text}")
+    return value
+
+
+def _quality(text: str) -> int:
+    if not 1 <= (value := int(text)) <= 100:
+        raise argparse.ArgumentTypeError(f"expected 1 to 100, got {text}")
+    return value

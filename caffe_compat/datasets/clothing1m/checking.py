@@ -1,0 +1,63 @@
+"""Leaving out of the lists what cannot or must not be used, and saying so."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from caffe_compat.datasets.clothing1m.lists import NOISY_TRAIN, TEST, TRAIN, VAL, Lists, key_list_file
+from caffe_compat.datasets.clothing1m.problems import Problem
+
+
+def usable(lists: Lists, image_path: Callable[[str], Path]) -> tuple[Lists, list[Problem]]:
+    """The lists without the keys that cannot be used, and why those cannot.
+
+    A key goes when it has no label of the list's kind, when its image is missing, when it is listed a second time,
+    and when it would carry a held-out image into training: a noisy key that has a clean label at all, a training
+    key that is also a validation or test key.
+    """
+    exists = _ImageFiles(image_path)
+    keys, problems = {}, []
+    for name, listed in lists.keys.items():
+        kept = list(dict.fromkeys(listed))
+        if len(kept) < len(listed):
+            problems.append(Problem(f"key(s) more than once in {key_list_file(name)}", _repeated(listed)))
+        for reason, is_unusable in _reasons(lists, name, exists):
+            if dropped := [key for key in kept if is_unusable(key)]:
+                problems.append(Problem(f"key(s) of {key_list_file(name)} {reason}", dropped))
+                gone = set(dropped)
+                kept = [key for key in kept if key not in gone]
+        keys[name] = kept
+    return replace(lists, keys=keys), problems
+
+
+def _reasons(lists: Lists, name: str, exists: _ImageFiles) -> Iterator[tuple[str, Callable[[str], bool]]]:
+    labels = lists.noisy if name == NOISY_TRAIN else lists.clean
+    yield "without a label", lambda key: key not in labels
+    if name == NOISY_TRAIN:
+        yield "with a clean label", lambda key: key in lists.clean
+    if name in (TRAIN, VAL):
+        held_out = {*lists.keys[TEST], *(lists.keys[VAL] if name == TRAIN else ())}
+        yield "that are also held out for validation or test", lambda key: key in held_out
+    yield "without an image file", lambda key: key not in exists
+
+
+class _ImageFiles:
+    """Whether keys have image files; every folder is listed once, which is far quicker than asking for each file."""
+
+    def __init__(self, image_path: Callable[[str], Path]) -> None:
+        self._image_path = image_path
+        self._folders: dict[str, Collection[str]] = {}
+
+    def __contains__(self, key: str) -> bool:
+        folder, name = os.path.split(self._image_path(key))
+        if folder not in self._folders:
+            self._folders[folder] = frozenset(os.listdir(folder)) if os.path.isdir(folder) else frozenset()
+        return name in self._folders[folder]
+
+
+def _repeated(keys: list[str]) -> list[str]:
+    seen: set[str] = set()
+    return [key for key in keys if key in seen or seen.add(key)]  # type: ignore[func-returns-value]

@@ -1,0 +1,77 @@
+"""The text files of Clothing1M.
+
+- ``category_names_eng.txt``: one class name a line;
+- ``noisy_label_kv.txt``, ``clean_label_kv.txt``: ``image_file label`` a line; some images are in both;
+- ``noisy_train_key_list.txt``, ``clean_{train,val,test}_key_list.txt``: one image file a line.
+
+Image files are named ``images/0/00/1301091984,3478567000.jpg``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from caffe_compat.datasets.clothing1m.problems import Problem
+from caffe_compat.errors import DataError, expected_got
+
+NAMES = "category_names_eng.txt"
+NOISY_TRAIN, TRAIN, VAL, TEST = "noisy_train", "clean_train", "clean_val", "clean_test"
+NOISY_LABELS, CLEAN_LABELS = "noisy_label_kv.txt", "clean_label_kv.txt"
+
+
+def key_list_file(name: str) -> str:
+    """The file of one of the four lists."""
+    return f"{name}_key_list.txt"
+
+
+@dataclass(frozen=True)
+class Lists:
+    """What the text files say.
+
+    Attributes:
+        names: class names; a label is an index into them.
+        keys: the keys of NOISY_TRAIN, TRAIN, VAL and TEST, in the files' order.
+        noisy, clean: key -> label.
+    """
+
+    names: list[str]
+    keys: dict[str, list[str]]
+    noisy: dict[str, int]
+    clean: dict[str, int]
+
+
+def read_lists(root: Path) -> tuple[Lists, list[Problem]]:
+    """Read the text files in ``root`` or ``root/annotations``; lines without a usable label come as problems.
+
+    Raises: DataError if the files are not there, or there are fewer than two names.
+    """
+    folder = root / "annotations" if (root / "annotations" / NOISY_LABELS).exists() else root
+    if not (folder / NOISY_LABELS).exists():
+        raise DataError(expected_got(f"{NOISY_LABELS} in it, or in annotations/", "neither"), path=str(root))
+    names = _lines(folder / NAMES)
+    if len(names) < 2:
+        raise DataError(expected_got("at least two class names, one a line", len(names)), path=str(folder / NAMES))
+    noisy, bad_noisy = _read_labels(folder / NOISY_LABELS, len(names))
+    clean, bad_clean = _read_labels(folder / CLEAN_LABELS, len(names))
+    keys = {name: _lines(folder / key_list_file(name)) for name in (NOISY_TRAIN, TRAIN, VAL, TEST)}
+    return Lists(names, keys, noisy, clean), [problem for problem in (bad_noisy, bad_clean) if problem.items]
+
+
+def _read_labels(path: Path, num_classes: int) -> tuple[dict[str, int], Problem]:
+    """The labels, and the numbers of the lines that have none in [0, num_classes)."""
+    labels, bad = {}, []
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        for number, line in enumerate(file, start=1):
+            key, _, label = line.strip().rpartition(" ")
+            if key and label.isascii() and label.isdecimal() and int(label) < num_classes:
+                labels[key.rstrip()] = int(label)
+            elif line.strip():
+                bad.append(str(number))
+    return labels, Problem(f"{path.name}: line(s) without a label in [0, {num_classes})", bad)
+
+
+def _lines(path: Path) -> list[str]:
+    """The lines that are not blank. Raises: FileNotFoundError."""
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        return [line.strip() for line in file if line.strip()]

@@ -1,0 +1,51 @@
+"""An existing image database, looked up by path."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+
+from caffe_compat.data.datum import parse_datum
+from caffe_compat.data.lmdb_store import LmdbReader
+from caffe_compat.errors import DataError
+from caffe_compat.label_noise.confusion import IntArray
+from caffe_compat.proto import caffe_pb2
+
+
+class ImageDatabase:
+    """Datums by the paths in the keys, ``%08d_<path>``; where a path is there twice, the first counts.
+
+    Raises: DataError if ``path`` is no database.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = os.fspath(path)
+        self._reader = LmdbReader(path)
+        self._lock = threading.Lock()  # one cursor for all threads
+        keys = self._reader.keys()
+        self._positions: dict[str, int] = {}
+        for position in range(len(keys)):
+            self._positions.setdefault(_path_of(keys[position]), position)
+
+    def positions(self, paths: Sequence[str]) -> IntArray:
+        """0-based positions in key order, (N,). Raises: DataError naming the first path that is not there."""
+        try:
+            return np.array([self._positions[path] for path in paths], np.int64)
+        except KeyError as missing:
+            raise DataError(f"no record for the image {missing}", path=self.path) from None
+
+    def read(self, path: str) -> caffe_pb2.Datum:
+        """The datum of ``path``. Raises: DataError if it is not there."""
+        position = int(self.positions([path])[0])
+        with self._lock:
+            record = self._reader.read(position)
+        return parse_datum(record)
+
+
+def _path_of(key: bytes) -> str:
+    """The path in a key ``%08d_<path>``; a key of another form is taken whole."""
+    number, underscore, path = os.fsdecode(key).partition("_")
+    return path if underscore and len(number) >= 8 and number.isdecimal() else os.fsdecode(key)
