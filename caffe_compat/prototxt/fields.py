@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 
-def is_repeated(field: FieldDescriptor) -> bool:
-    """Whether ``field`` is repeated; protobuf 5 and 7 have no common way to ask."""
-    if hasattr(field, "is_repeated"):
-        return bool(field.is_repeated)
-    return bool(field.label == FieldDescriptor.LABEL_REPEATED)
+def is_repeated(field: Any) -> bool:
+    """Whether a field (its descriptor) is repeated; protobuf 5 and 7 have no common way to ask."""
+    return bool(field.is_repeated if hasattr(field, "is_repeated") else field.label == field.LABEL_REPEATED)
 
 
 def copy_field(message: Message, name: str, value: Any) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from google.protobuf import text_format
-from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 
 from caffe_compat.errors import PrototxtError
@@ -44,9 +43,8 @@ def parse_text(text: str, message: M, path: str | None = None) -> M:
         text_format.Parse(text, message)
     except text_format.ParseError as exc:
         line, column = exc.GetLine() or 1, exc.GetColumn() or 1
-        problem = _explain(_sentence(exc, text), message.DESCRIPTOR.file.pool)
-        raise PrototxtSyntaxError(problem, name, line, column) from exc
-    missing = message.FindInitializationErrors()
+        raise PrototxtSyntaxError(_explain(_sentence(exc, text)), name, line, column) from exc
+    missing: list[str] = cast(Any, message).FindInitializationErrors()
     if missing:
         raise PrototxtError(f"required field(s) missing: {', '.join(missing)}", path=name)
     return message
@@ -60,8 +58,9 @@ def _sentence(exc: text_format.ParseError, text: str) -> str:
     return sentence.replace(_PACKAGE, "").strip()
 
 
-def _explain(sentence: str, pool: DescriptorPool) -> str:
+def _explain(sentence: str) -> str:
     """The sentence, in our words where the closest name helps."""
+    pool = caffe_pb2.DESCRIPTOR.pool
     if found := _NO_FIELD.search(sentence):
         owner = pool.FindMessageTypeByName(_PACKAGE + found[1])
         return _unknown(f"{found[1]} has no field", found[2], [field.name for field in owner.fields])

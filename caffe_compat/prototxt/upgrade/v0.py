@@ -43,7 +43,7 @@ _WINDOW_DATA = {"window_data": "window_data_param"}
 _BATCHES = {"data": "data_param", "hdf5_data": "hdf5_data_param", **_IMAGES, **_WINDOW_DATA}
 _SOURCES = {**_BATCHES, "infogain_loss": "infogain_loss_param"}
 
-# V0 field -> (its name now, {V0 type: the message it moves to}). No type: transform_param, whatever the type.
+# V0 field -> (its name now, {V0 type: the message it moves to}).
 _FIELDS: dict[str, tuple[str, dict[str, str]]] = {
     "num_output": ("num_output", _WEIGHTS),
     "biasterm": ("bias_term", _WEIGHTS),
@@ -60,11 +60,7 @@ _FIELDS: dict[str, tuple[str, dict[str, str]]] = {
     "beta": ("beta", _LRN),
     "k": ("k", _LRN),
     "source": ("source", _SOURCES),
-    "scale": ("scale", {}),
-    "meanfile": ("mean_file", {}),
     "batchsize": ("batch_size", _BATCHES),
-    "cropsize": ("crop_size", {}),
-    "mirror": ("mirror", {}),
     "rand_skip": ("rand_skip", {"data": "data_param", **_IMAGES}),
     "shuffle_images": ("shuffle", _IMAGES),
     "new_height": ("new_height", _IMAGES),
@@ -77,6 +73,7 @@ _FIELDS: dict[str, tuple[str, dict[str, str]]] = {
     "det_crop_mode": ("crop_mode", _WINDOW_DATA),
     "hdf5_output_param": ("", {"hdf5_output": "hdf5_output_param"}),
 }
+_TRANSFORM = {"scale": "scale", "meanfile": "mean_file", "cropsize": "crop_size", "mirror": "mirror"}
 _SAME = ("name", "blobs", "blobs_lr", "weight_decay")
 _KEPT_BY_NET = ("name", "input", "input_dim", "force_backward")
 
@@ -152,10 +149,13 @@ def _upgrade_layer(old: caffe_pb2.V1LayerParameter, path: str | None) -> caffe_p
 def _move(
     layer: caffe_pb2.V1LayerParameter, field: str, value: object, old: caffe_pb2.V1LayerParameter, path: str | None
 ) -> None:
-    name, params = _FIELDS[field]
-    if params and old.layer.type not in params:
+    if field in _TRANSFORM:
+        copy_field(layer.transform_param, _TRANSFORM[field], value)
+        return
+    name, params = _FIELDS.get(field, ("", {}))
+    if old.layer.type not in params:
         raise _error(f"Unknown parameter {field} for layer type {old.layer.type}", old, path, field=field)
-    param_name = params.get(old.layer.type, "transform_param")
+    param_name = params[old.layer.type]
     if name:
         copy_field(getattr(layer, param_name), name, value)
     else:
