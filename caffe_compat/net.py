@@ -32,6 +32,7 @@ class Net(nn.Module):
             training mode or not accordingly; ``.train()`` and ``.eval()`` only switch dropout (and its like).
         weights: a ``.caffemodel`` to copy by layer name.
         level, stages: what ``include`` and ``exclude`` rules see besides the phase. Level None keeps the message's.
+        path: the file a message or text came from, for errors.
         seed: seeds the crops and mirrors of data layers; None draws one from torch's generator.
         data_start: the record at which TRAIN data layers start.
 
@@ -54,14 +55,16 @@ class Net(nn.Module):
         level: int | None = 0,
         stages: Sequence[str] = (),
         *,
+        path: str | None = None,
         seed: int | None = None,
         data_start: int = 0,
     ) -> None:
         super().__init__()
-        message, path = read_net(source)
+        message, file = read_net(source)
+        path = file or path
         self.phase = _phase_number(phase)
         filtered = filter_net(message, _state(message.state, self.phase, level, stages), path)
-        logger.info("Initializing net from parameters: \n%s", to_text(filtered))
+        logger.info("Initializing net from parameters: \n%s", to_text(filtered).rstrip())
         self.proto: caffe_pb2.NetParameter = insert_splits(filtered, path)
         self.name: str = self.proto.name
         graph = build_graph(self.proto, BuildContext(path, self.phase, seed, data_start))

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass, field
 
 from caffe_compat.errors import PrototxtError
-from caffe_compat.layers import BuildContext, Layer, create_layer
+from caffe_compat.layers import BuildContext, Layer, construct_layer
 from caffe_compat.layers.base import Shape
 from caffe_compat.layers.shapes import count, shape_text
 from caffe_compat.net_backward import plan_backward
@@ -84,10 +84,11 @@ class _Builder:
 
     def add(self, param: caffe_pb2.LayerParameter) -> None:
         logger.info("Creating layer %s", param.name)
+        layer = construct_layer(param, self.context)
         logger.info("Creating Layer %s", param.name)
         self._take_bottoms(param)
         self._announce_tops(param)
-        layer = create_layer(param, [self.shapes[name] for name in param.bottom], self.context)
+        layer.set_up([self.shapes[name] for name in param.bottom])
         node = Node(param.name, layer, list(param.bottom), _top_names(layer), _loss_weights(layer))
         node.overwrites = self._may_overwrite(node)
         self._set_up(node)

@@ -1,7 +1,6 @@
 """What every layer is: a module built from one ``LayerParameter``, with Caffe's blobs in Caffe's order.
 
-A new layer is one file: subclass :class:`Layer`, decorate it with :func:`register`, import the file in
-``layers/__init__.py``.
+A new layer is one file in this folder: subclass :class:`Layer`, decorate it with :func:`register`.
 """
 
 from __future__ import annotations
@@ -54,18 +53,26 @@ class Layer(nn.Module):
     overwrites_bottom = False  # forward_in_place() exists
     keeps_no_output = False  # the gradient does not need this layer's tops: the next layer may overwrite them
 
-    def __init__(self, param: caffe_pb2.LayerParameter, bottom_shapes: Sequence[Shape], context: BuildContext) -> None:
+    def __init__(self, param: caffe_pb2.LayerParameter, context: BuildContext) -> None:
         super().__init__()
         self.param = param
         self.context = context
         self.blobs = nn.ParameterList()
         self._blob_shapes: list[Shape] = []
+        self.open()
+
+    def set_up(self, bottom_shapes: Sequence[Shape]) -> None:
+        """Make the layer ready for bottoms of these shapes (Caffe's SetUp); once, before anything else."""
         self._check_counts(len(bottom_shapes))
         self.setup([tuple(shape) for shape in bottom_shapes])
-        if param.blobs and len(param.blobs) != len(self.blobs):
-            raise self.error(expected_got(f"{len(self.blobs)} weight blobs", len(param.blobs)), field="blobs")
+        given = len(self.param.blobs)
+        if given and given != len(self.blobs):
+            raise self.error(expected_got(f"{len(self.blobs)} weight blobs", given), field="blobs")
 
     # --- for subclasses -------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """What Caffe's constructor does, before the layer is wired: open a database."""
 
     def setup(self, bottom_shapes: Sequence[Shape]) -> None:
         """Read the options, check them, create the parameter blobs with :meth:`add_blob`."""
@@ -167,10 +174,8 @@ def layer_types() -> list[str]:
     return sorted(_REGISTRY)
 
 
-def create_layer(
-    param: caffe_pb2.LayerParameter, bottom_shapes: Sequence[Shape], context: BuildContext
-) -> Layer:
-    """Build the module of one ``LayerParameter``.
+def construct_layer(param: caffe_pb2.LayerParameter, context: BuildContext) -> Layer:
+    """The module of one ``LayerParameter``, not yet set up.
 
     Raises: PrototxtError naming the layer; for an unknown type it lists the known ones and the closest.
     """
@@ -183,4 +188,11 @@ def create_layer(
             f"unknown; {closest}known: {', '.join(layer_types())}",
             path=context.path, layer=param.name, layer_type=param.type, field="type",
         )
-    return cls(param, bottom_shapes, context)
+    return cls(param, context)
+
+
+def create_layer(param: caffe_pb2.LayerParameter, bottom_shapes: Sequence[Shape], context: BuildContext) -> Layer:
+    """Construct a layer and set it up for bottoms of these shapes. Raises: PrototxtError naming the layer."""
+    layer = construct_layer(param, context)
+    layer.set_up(bottom_shapes)
+    return layer
