@@ -99,20 +99,22 @@ class LmdbReader:
         if self._keys is None:
             cursor = self._open_cursor()
             cursor.first()
-            self._keys = KeyTable(cursor.iternext(keys=True, values=False))
+            self._keys = KeyTable(bytes(key) for key in cursor.iternext(keys=True, values=False))
             self._position = -1
         return self._keys
 
     def read(self, position: int) -> bytes:
-        """The record at ``position``, 0-based, in key order.
+        """The record at ``position``, 0-based, in key order. Raises: IndexError outside [0, len)."""
+        return self.read_all([position])[0]
 
-        Raises: IndexError outside [0, len).
-        """
-        return self._seek(position).value()
+    def read_all(self, positions: Iterable[int]) -> list[bytes]:
+        """The records at these positions. Raises: IndexError outside [0, len)."""
+        cursor = self._open_cursor()
+        return [bytes(self._move(cursor, position).value()) for position in positions]
 
     def key(self, position: int) -> bytes:
         """The key at ``position``, 0-based, in key order."""
-        return self._seek(position).key()
+        return bytes(self._move(self._open_cursor(), position).key())
 
     def close(self) -> None:
         """Close this reader's view of the database; reading again opens it again."""
@@ -127,10 +129,9 @@ class LmdbReader:
             self._position = -1
         return self._cursor
 
-    def _seek(self, position: int) -> lmdb.Cursor:
+    def _move(self, cursor: lmdb.Cursor, position: int) -> lmdb.Cursor:
         if not 0 <= position < self._length:
             raise IndexError(f"{self.path}: record {position} of {self._length}")
-        cursor = self._open_cursor()
         if position == 0:
             cursor.first()
         elif 0 <= self._position <= position <= self._position + _MAX_STEPS:

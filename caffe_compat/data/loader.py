@@ -6,9 +6,10 @@ import itertools
 import logging
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
-from caffe_compat.data.datum import decode_datum, parse_datum
+from caffe_compat.data.datum import decode_datum, parse_datum, stack_raw
 from caffe_compat.data.lmdb_store import LmdbReader
 from caffe_compat.data.transformer import Transformer
 from caffe_compat.errors import DataError, expected_got
@@ -24,6 +25,8 @@ from caffe_compat.errors import DataError, expected_got
 logger = logging.getLogger("caffe_compat")
 
 Batch = tuple[Tensor, Tensor]
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 _MOST_WORKERS = 2
 _CHEAP_VALUES = 2**20  # a batch of raw records of at most this many values costs less than handing it over
@@ -89,10 +92,10 @@ class BatchDataset(Dataset[Batch]):
         self.batch_size, self.start = batch_size, start
         self.num_records = len(reader) if index is None else len(index)
 
-    def position(self, record: int) -> int:
-        """The place in key order of the record with this running number."""
-        place = record % self.num_records
-        return place if self.index is None else int(self.index[place])
+    def positions(self, first: int, count: int) -> list[int]:
+        """The places in key order of the records with running numbers ``first`` to ``first + count - 1``."""
+        places = np.arange(first, first + count) % self.num_records
+        return (places if self.index is None else self.index[places]).tolist()
 
     def wraps(self, batch: int) -> int:
         """How many times the last record is read in this batch."""
@@ -102,26 +105,48 @@ class BatchDataset(Dataset[Batch]):
     def __getitem__(self, batch: int) -> Batch:
         """Shapes: data (B, C, h, w), labels (B,), both float32. Raises: DataError naming the record."""
         first = self.start + batch * self.batch_size
+        positions = self.positions(first, self.batch_size)
         bits = self.transformer.draw(first, self.batch_size)
-        labels = np.empty(self.batch_size, np.float32)
-        data, shape = torch.empty(0), None
-        for item in range(self.batch_size):
-            position = self.position(first + item)
+        datums = list(self._each(parse_datum, self.reader.read_all(positions), positions))
+        stack = stack_raw(datums)
+        if stack is None:
+            images = self._each(lambda datum: decode_datum(datum, self.transformer.decode), datums, positions)
+            data = self._transformed(images, bits, positions)
+        else:
+            data = self._new_batch(stack.shape[1:], positions[0])
+            self.transformer.transform_stack(stack, bits, data.numpy())
+        return data, torch.tensor([datum.label for datum in datums], dtype=torch.float32)
+
+    def _transformed(self, images: Iterator[np.ndarray], bits: np.ndarray, positions: list[int]) -> Tensor:
+        """Decode and transform one record after the other: an image is used while it is in the processor's cache."""
+        first = next(images)
+        data = self._new_batch(first.shape, positions[0])
+        batch = data.numpy()
+        self.transformer.transform(first, bits[0], batch[0])
+        for item, image in enumerate(images, start=1):
+            if image.shape != first.shape:
+                raise self._located(DataError(_sizes_differ(first.shape, image.shape)), positions[item])
+            self.transformer.transform(image, bits[item], batch[item])
+        return data
+
+    def _new_batch(self, record_shape: tuple[int, ...], position: int) -> Tensor:
+        try:
+            return _empty((self.batch_size, *self.transformer.output_shape(record_shape)))
+        except DataError as exc:
+            raise self._located(exc, position) from exc
+
+    def _each(
+        self, function: Callable[[_Item], _Result], items: Iterable[_Item], positions: list[int]
+    ) -> Iterator[_Result]:
+        """``function`` of each item; a DataError of its says which record it is about."""
+        for item, position in zip(items, positions, strict=True):
             try:
-                datum = parse_datum(self.reader.read(position))
-                image = decode_datum(datum, self.transformer.decode)
-                if item == 0:
-                    shape = image.shape
-                    data = _empty((self.batch_size, *self.transformer.output_shape(shape)))
-                    values = data.numpy()
-                elif image.shape != shape:
-                    raise DataError(_sizes_differ(shape, image.shape))
+                yield function(item)
             except DataError as exc:
-                raise DataError(f"record {os.fsdecode(self.reader.key(position))}: {exc.problem}",
-                                path=self.reader.path) from exc
-            self.transformer.transform(image, bits[item], values[item])
-            labels[item] = datum.label
-        return data, torch.from_numpy(labels)
+                raise self._located(exc, position) from exc
+
+    def _located(self, exc: DataError, position: int) -> DataError:
+        return DataError(f"record {os.fsdecode(self.reader.key(position))}: {exc.problem}", path=self.reader.path)
 
 
 def _sizes_differ(first: tuple[int, ...] | None, other: tuple[int, ...]) -> str:
@@ -213,15 +238,14 @@ def _from_workers(loader: BatchLoader, batches: _CountUp) -> Iterator[Batch | Da
     )
 
 
-def _as_it_is(batch: Batch | DataError) -> Batch | DataError:
+def _as_it_is(batch: Any) -> Any:
     return batch
 
 
 def _set_up_worker(_: int) -> None:
-    """The signals are for the trainer, which ends its workers itself."""
+    """Ctrl-C and hang-ups are for the trainer, which ends its workers itself."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     cv2.setNumThreads(0)
 
 

@@ -68,6 +68,8 @@ class Transformer:
 
     def draw(self, first_record: int, count: int) -> np.ndarray:
         """Random bits for ``count`` records from running number ``first_record`` on: (count, 4) uint64."""
+        if not self.is_random:
+            return np.zeros((count, 4), np.uint64)
         bits = np.random.Philox(key=np.array(self._seed, np.uint64))  # a counter: one block of 4 numbers a record
         bits.advance(first_record)
         return bits.random_raw(4 * count).reshape(count, 4)
@@ -78,10 +80,21 @@ class Transformer:
         Shapes: image (C, H, W), uint8 or float32, which ``output_shape`` accepts; bits (4,), a row of ``draw``;
             out (C, h, w) float32, overwritten.
         """
-        rows, columns = self._window(image.shape, bits)
-        pixels = image[:, rows, columns]
-        if self._mirror and int(bits[0]) & 1:
-            out = out[:, :, ::-1]
+        mirrored = self._mirror and int(bits[0]) & 1
+        self._centre(image, self._window(image.shape, bits), out[:, :, ::-1] if mirrored else out)
+
+    def transform_stack(self, images: np.ndarray, bits: np.ndarray, out: np.ndarray) -> None:
+        """As ``transform`` for records of one shape together: images (B, C, H, W), bits (B, 4), out (B, C, h, w)."""
+        if self.is_random:
+            for image, image_bits, image_out in zip(images, bits, out, strict=True):
+                self.transform(image, image_bits, image_out)
+        else:
+            self._centre(images, self._window(images.shape[1:], bits[0]), out)
+
+    def _centre(self, images: np.ndarray, window: tuple[slice, slice], out: np.ndarray) -> None:
+        """Crop, subtract the mean and scale; (C, H, W) or (B, C, H, W)."""
+        rows, columns = window
+        pixels = images[..., rows, columns]
         if self._mean is not None:
             np.subtract(pixels, self._mean[:, rows, columns], out=out)
         elif self._mean_values.size:

@@ -43,24 +43,32 @@ class DataLayer(Layer):
     bottoms = (0, 0)
     tops = (1, 2)
     is_data = True
+    _like: Tensor
+
+    def open(self) -> None:
+        options = self.param.data_param
+        self._check_options(options)
+        try:
+            self._reader = LmdbReader(options.source)
+        except DataError as exc:
+            raise self._located(exc) from exc
+        logger.info("Opened lmdb %s", options.source)
 
     def setup(self, bottom_shapes: Sequence[Shape]) -> None:
         options = self.param.data_param
-        self._check_options(options)
         self.register_buffer("_like", torch.empty(0), persistent=False)
         try:
-            dataset = self._open(options)
-            datum = parse_datum(dataset.reader.read(dataset.position(dataset.start)))
-            image = decode_datum(datum, dataset.transformer.decode)
-            self._record_shape = dataset.transformer.output_shape(image.shape)
+            self.dataset = self._dataset(options)
+            datum = parse_datum(self._reader.read(self.dataset.positions(self.dataset.start, 1)[0]))
+            image = decode_datum(datum, self.dataset.transformer.decode)
+            self._record_shape = self.dataset.transformer.output_shape(image.shape)
         except CaffeCompatError as exc:
             raise self._located(exc) from exc
-        self.dataset = dataset
         self._warn_of_raw(datum.encoded)
         workers = choose_workers(options.batch_size * image.size, datum.encoded)
         if workers:
-            dataset.reader.close()  # LMDB must not be open where worker processes start from
-        self.loader = BatchLoader(dataset, workers, options.prefetch)
+            self._reader.close()  # LMDB must not be open where worker processes start from
+        self.loader = BatchLoader(self.dataset, workers, options.prefetch)
         logger.info("output data size: %s", ",".join(map(str, self.top_shapes([])[0])))
 
     def top_shapes(self, bottom_shapes: Sequence[Shape]) -> list[Shape]:
@@ -81,12 +89,10 @@ class DataLayer(Layer):
         name = f"{options.source} in the order of {options.index}" if options.index else options.source
         return SourceInfo(name, self.dataset.num_records, read_group(side_file(options.source, options.index)))
 
-    def _open(self, options: caffe_pb2.DataParameter) -> BatchDataset:
-        reader = LmdbReader(options.source)
-        logger.info("Opened lmdb %s", options.source)
-        index = load_index(options.index, len(reader)) if options.index else None
+    def _dataset(self, options: caffe_pb2.DataParameter) -> BatchDataset:
+        index = load_index(options.index, len(self._reader)) if options.index else None
         start = self.context.data_start if self.phase == caffe_pb2.TRAIN else 0
-        return BatchDataset(reader, index, self._transformer(options), options.batch_size, start)
+        return BatchDataset(self._reader, index, self._transformer(options), options.batch_size, start)
 
     def _transformer(self, options: caffe_pb2.DataParameter) -> Transformer:
         transform = caffe_pb2.TransformationParameter()

@@ -23,6 +23,7 @@ class MemoryDataLayer(Layer):
     bottoms = (0, 0)
     tops = (2, 2)
     is_data = True
+    _like: Tensor
 
     def setup(self, bottom_shapes: Sequence[Shape]) -> None:
         options = self.param.memory_data_param
