@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from caffe_compat.errors import CaffeCompatError, WeightsError
+from caffe_compat.errors import CaffeCompatError, WeightsError, expected_got
 from caffe_compat.files import atomic_path
 from caffe_compat.proto import caffe_pb2
 from caffe_compat.prototxt import upgrade_net
@@ -24,10 +24,18 @@ PathLike = str | os.PathLike[str]
 
 
 class LayerWithBlobs(Protocol):
-    """What is needed of a layer: its parameter blobs in Caffe's order and shape."""
+    """What is needed of a layer: its parameter blobs in Caffe's order.
 
-    blobs: Sequence[Tensor]
+    ``blobs`` is their memory; ``shaped_blobs()`` the same in the layer's own shapes, which differ where a blob is
+    shared permissively.
+    """
+
     is_loss: bool
+
+    @property
+    def blobs(self) -> Iterable[Tensor]: ...
+
+    def shaped_blobs(self) -> list[Tensor]: ...
 
     def blobs_loaded(self) -> None: ...
 
@@ -35,11 +43,10 @@ class LayerWithBlobs(Protocol):
 class NetWithLayers(Protocol):
     """What is needed of a net: its layers by name and the message they were built from."""
 
-    @property
-    def layers(self) -> Mapping[str, LayerWithBlobs]: ...
+    proto: caffe_pb2.NetParameter
 
     @property
-    def proto(self) -> caffe_pb2.NetParameter: ...
+    def layers(self) -> Mapping[str, LayerWithBlobs]: ...
 
 
 def read_weights_message(path: PathLike) -> caffe_pb2.NetParameter:
@@ -83,7 +90,7 @@ def copy_weights(net: NetWithLayers, path: PathLike) -> None:
             log.info("Ignoring source layer %s", source.name)
             continue
         matched[source.name] = _stored_blobs(source, name)
-        _check_fits(source.name, matched[source.name], net.layers[source.name].blobs, name)
+        _check_fits(source.name, matched[source.name], net.layers[source.name].shaped_blobs(), name)
     if not any(matched.values()):
         log.warning("%s: no layer of this net is in it, nothing was copied", name)
     for layer_name, blobs in matched.items():
@@ -109,10 +116,8 @@ def _stored_blobs(layer: caffe_pb2.LayerParameter, path: str) -> list[StoredBlob
 
 def _check_fits(layer: str, blobs: Sequence[StoredBlob], targets: Sequence[Tensor], path: str) -> None:
     if len(blobs) != len(targets):
-        raise WeightsError(
-            f"Incompatible number of blobs for layer {layer}: expected {len(targets)}, got {len(blobs)}",
-            path=path, layer=layer,
-        )
+        problem = f"Incompatible number of blobs for layer {layer}: {expected_got(len(targets), len(blobs))}"
+        raise WeightsError(problem, path=path, layer=layer)
     for index, (blob, target) in enumerate(zip(blobs, targets, strict=True)):
         if not blob.fits(tuple(target.shape)):
             raise WeightsError(
@@ -144,7 +149,7 @@ def _saved_layers(net: NetWithLayers) -> Iterator[caffe_pb2.LayerParameter]:
         saved = caffe_pb2.LayerParameter()
         saved.CopyFrom(param)
         del saved.blobs[:]
-        saved.blobs.extend(write_blob(blob.detach().cpu().numpy()) for blob in layer.blobs)
+        saved.blobs.extend(write_blob(blob.detach().cpu().numpy()) for blob in layer.shaped_blobs())
         if not saved.HasField("phase"):
             saved.phase = net.proto.state.phase
         if layer.is_loss and not saved.loss_weight:
