@@ -12,7 +12,9 @@ from torch import Tensor, nn
 
 from caffe_compat.data.group import check_databases
 from caffe_compat.layers import BuildContext, Layer
+from caffe_compat.layers.data import DataLayer
 from caffe_compat.net_builder import AUTOMATIC_TOP, Node, build_graph
+from caffe_compat.net_debug import log_layer
 from caffe_compat.proto import caffe_pb2
 from caffe_compat.prototxt import filter_net, insert_splits, read_net, to_text
 from caffe_compat.prototxt.reading import NetSource
@@ -42,10 +44,14 @@ class Net(nn.Module):
         inputs: tops of Input layers.  outputs: blobs that no layer reads, in alphabetical order.
         blob_shapes: name -> shape the net was built for.  blob_loss_weights: name -> loss weight.
         learnable_params: the parameter blobs, owners only, in Caffe's order.
+        debug_info: log the mean magnitude of every blob and gradient, as the prototxt's field of that name.
         proto: the NetParameter as built: upgraded, filtered, with Split layers.
 
     Raises: CaffeCompatError naming file, layer and field.
     """
+
+    layer: nn.ModuleDict
+    _like: Tensor
 
     def __init__(
         self,
@@ -72,6 +78,7 @@ class Net(nn.Module):
         self.layer = _module_dict(graph.nodes)
         self.inputs, self.outputs, self.blob_shapes = graph.inputs, graph.outputs, graph.shapes
         self.learnable_params = graph.learnable_params
+        self.debug_info = self.proto.debug_info
         self.blob_loss_weights = _blob_loss_weights(graph.nodes)
         self.blobs: dict[str, Tensor] = {}
         self.loss: Tensor = torch.zeros(())
@@ -95,11 +102,7 @@ class Net(nn.Module):
     @property
     def params(self) -> dict[str, list[Tensor]]:
         """Parameter blobs by layer, in Caffe's order and shape; layers without any are left out."""
-        return {
-            name: [layer.blob(index) for index in range(len(layer.blobs))]
-            for name, layer in self.layers.items()
-            if len(layer.blobs)
-        }
+        return {name: layer.shaped_blobs() for name, layer in self.layers.items() if len(layer.blobs)}
 
     def load_weights(self, path: PathLike) -> None:
         """Copy a ``.caffemodel`` into the layers of the same name. Raises: WeightsError."""
@@ -132,11 +135,14 @@ class Net(nn.Module):
             tops = tuple(self._as_blob(inputs[name]) for name in node.tops)
         else:
             bottoms = [self._bottom(node, index) for index in range(len(node.bottoms))]
+            overwrites = node.overwrites and not self.debug_info  # whose hooks want the bottom as it was
             try:
-                tops = (node.layer.forward_in_place(bottoms[0]),) if node.overwrites else node.layer(*bottoms)
+                tops = (node.layer.forward_in_place(bottoms[0]),) if overwrites else node.layer(*bottoms)
             except RuntimeError as exc:
                 exc.add_note(f'in layer "{node.name}" ({node.layer.param.type})')
                 raise
+        if self.debug_info:
+            log_layer(node, tops, [] if node.layer.param.type == "Input" else bottoms)
         losses = []
         for name, top, weight in zip(node.tops, tops, node.loss_weights, strict=True):
             if name != AUTOMATIC_TOP:
@@ -166,8 +172,7 @@ class Net(nn.Module):
             raise ValueError(f"net {self.name!r}: inputs are {self.inputs}; {wrong}")
 
     def _check_databases(self, path: str | None) -> None:
-        sources = [node.layer.source_info for node in self._nodes if hasattr(node.layer, "source_info")]
-        check_databases(sources, path)
+        check_databases([node.layer.source_info for node in self._nodes if isinstance(node.layer, DataLayer)], path)
 
 
 def _weighted(top: Tensor, weight: float) -> Tensor:

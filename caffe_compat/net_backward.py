@@ -22,7 +22,7 @@ def plan_backward(nodes: Sequence[Node], force_backward: bool) -> None:
     Raises: PrototxtError for ``propagate_down: true`` on a label.
     """
     wanted = _bottoms_that_need_gradient(nodes)
-    for node, needs in zip(nodes, wanted, strict=True):
+    for node in nodes:
         given = list(node.layer.param.propagate_down) or [True] * len(node.bottoms)
         labels = node.layer.label_bottoms
         for index in labels:
@@ -54,7 +54,7 @@ def _log_plan(nodes: Sequence[Node], wanted: Sequence[Sequence[bool]]) -> None:
     under_loss: set[str] = set()
     cut: set[str] = set()
     for node, needs in zip(reversed(nodes), reversed(wanted), strict=True):
-        contributes = any(weight or name in under_loss for name, weight in zip(node.tops, node.loss_weights, strict=True))
+        contributes = any(node.loss_weights) or not under_loss.isdisjoint(node.tops)
         is_cut = all(name in cut for name in node.tops)
         learns = any(blob.requires_grad for blob in node.layer.blobs)
         works = contributes and not is_cut and (learns or any(needs))

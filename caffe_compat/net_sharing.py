@@ -48,7 +48,8 @@ class ParamTable:
         """
         specs = list(layer.param.param)
         if len(specs) > len(layer.blobs):
-            raise layer.error(f"Too many params specified: {len(layer.blobs)} blobs, {len(specs)} params", field="param")
+            problem = f"Too many params specified: {len(specs)} for {len(layer.blobs)} blobs"
+            raise layer.error(problem, field="param")
         specs += [caffe_pb2.ParamSpec()] * (len(layer.blobs) - len(specs))
         for index, spec in enumerate(specs):
             owner = self._owners.get(spec.name) if spec.name else None
@@ -72,6 +73,8 @@ class ParamTable:
         _check_shape(layer, index, spec, owner)
         for multiplier in _MULTIPLIERS:
             self._merge(layer, index, spec, owner, multiplier)
+        if owner.parameter.shape != layer.blobs[index].shape:  # so that the other shape is a view, never a copy
+            owner.parameter.data = owner.parameter.data.contiguous()
         layer.blobs[index] = owner.parameter
 
     def _merge(

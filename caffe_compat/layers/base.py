@@ -114,6 +114,10 @@ class Layer(nn.Module):
         shape = self._blob_shapes[index]
         return blob if blob.shape == shape else blob.reshape(shape)
 
+    def shaped_blobs(self) -> list[Tensor]:
+        """All parameters, each as :meth:`blob` gives it."""
+        return [self.blob(index) for index in range(len(self.blobs))]
+
     @property
     def phase(self) -> int:
         """The layer's own ``phase``, else the net's."""

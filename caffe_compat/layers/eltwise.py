@@ -72,6 +72,6 @@ class _QuotientProduct(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
         top, *bottoms = ctx.saved_tensors
         return tuple(grad * (top / bottom) for bottom in bottoms)

@@ -81,7 +81,7 @@ class _AcrossChannels(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, window, scale = ctx.saved_tensors
         direct = _negative_power(scale, ctx.beta).mul_(grad)
         ratio = (direct * x).div_(scale)

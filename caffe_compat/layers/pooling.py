@@ -47,12 +47,12 @@ class Pooling(Layer):
 
     def _read_kernel(self) -> Pair:
         options = self.param.pooling_param
-        square, rectangle = options.HasField("kernel_size"), options.HasField("kernel_h") and options.HasField("kernel_w")
+        square, has_h, has_w = (options.HasField(f"kernel_{word}") for word in ("size", "h", "w"))
         if self.global_pooling:
-            if square or options.HasField("kernel_h") or options.HasField("kernel_w"):
+            if square or has_h or has_w:
                 raise self._field_error("kernel_size", "with global_pooling the kernel size cannot be specified")
             return 0, 0
-        if square == rectangle or (square and (options.HasField("kernel_h") or options.HasField("kernel_w"))):
+        if has_h != has_w or square == has_h:
             raise self._field_error("kernel_size", "expected kernel_size, or kernel_h and kernel_w, and not both")
         return (options.kernel_size,) * 2 if square else (options.kernel_h, options.kernel_w)
 
