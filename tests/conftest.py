@@ -1,10 +1,21 @@
 """Fixtures that several test folders share."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from tiny_data import make_tiny_data
+
+
+@pytest.fixture(autouse=True)
+def log_as_before() -> Iterator[None]:
+    """Command lines called in a test set up the library's log; the next test shall not notice."""
+    logger = logging.getLogger("caffe_compat")
+    handlers, propagate, level = list(logger.handlers), logger.propagate, logger.level
+    yield
+    logger.handlers, logger.propagate = handlers, propagate
+    logger.setLevel(level)
 
 
 @pytest.fixture

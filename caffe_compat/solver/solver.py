@@ -77,6 +77,11 @@ class Solver:
         self._loss = SmoothedLoss(self.param.average_loss)
         log.info("Solver scaffolding done.")
 
+    @property
+    def history(self) -> list[Tensor]:
+        """The update rule's memory, as ``.solverstate`` files hold it: a blob (two: AdaDelta, Adam) per parameter."""
+        return self._updater.history
+
     # --- training ---------------------------------------------------------------------------------------------
 
     def solve(self, snapshot: str | os.PathLike[str] | None = None, iterations: int | None = None) -> None:
@@ -223,7 +228,7 @@ class Solver:
         log.info("Snapshotting to binary proto file %s", model)
         self.net.save_weights(model)
         log.info("Snapshotting solver state to binary proto file %s", state)
-        history = [blob.cpu().numpy() for blob in self._updater.history]
+        history = [blob.cpu().numpy() for blob in self.history]
         write_solverstate(state, SolverState(self.iter, history, model, self._current_step))
         return state
 
@@ -236,13 +241,13 @@ class Solver:
         self._check_history(state, os.fspath(path))
         if state.learned_net:
             self.net.load_weights(state.learned_net)
-        for blob, stored in zip(self._updater.history, state.history, strict=True):
+        for blob, stored in zip(self.history, state.history, strict=True):
             blob.copy_(torch.from_numpy(stored).view(blob.shape))
         log.info("SGDSolver: restoring history")
         self.iter, self._current_step = state.iteration, state.current_step
 
     def _check_history(self, state: SolverState, path: str) -> None:
-        sizes, wanted = [blob.size for blob in state.history], [blob.numel() for blob in self._updater.history]
+        sizes, wanted = [blob.size for blob in state.history], [blob.numel() for blob in self.history]
         if len(sizes) != len(wanted):
             problem = f"Incorrect length of history blobs: {expected_got(len(wanted), len(sizes))}"
             raise WeightsError(problem, path=path, field="history")

@@ -1,0 +1,131 @@
+"""Updates worked out by hand, and compared with torch's optimiser, larger batches and uninterrupted runs."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from caffe_logs import assert_same_messages
+from tiny_nets import BATCH_SIZE, CLASSIFIER, LEAST_SQUARES, arrays, feed, make_solver, weights
+
+
+def least_squares_gradient(w: np.ndarray, b: np.ndarray, batch: int) -> tuple[np.ndarray, np.ndarray]:
+    x, target, _ = (part[batch * BATCH_SIZE : (batch + 1) * BATCH_SIZE] for part in arrays(6))
+    error = x.reshape(BATCH_SIZE, -1).astype(np.float64) @ w.T + b - target.reshape(BATCH_SIZE, 1)
+    return error.T @ x.reshape(BATCH_SIZE, -1) / BATCH_SIZE, error.mean(axis=0)
+
+
+@pytest.mark.parametrize("kind", ["L2", "L1"])
+def test_least_squares(kind: str) -> None:
+    """h = momentum h + rate lr_mult (gradient + decay decay_mult w); w -= h, in float64 from the start weights."""
+    rate_options = 'lr_policy: "exp" gamma: 0.8'
+    solver = make_solver(f'momentum: 0.7 weight_decay: 0.03 regularization_type: "{kind}" {rate_options}')
+    w, b = (blob.astype(np.float64) for blob in weights(solver))
+    history_w, history_b = np.zeros_like(w), np.zeros_like(b)
+    for iteration in range(6):
+        solver.step(1)
+        grad_w, grad_b = least_squares_gradient(w, b, iteration)
+        rate = 0.1 * 0.8**iteration
+        history_w = 0.7 * history_w + rate * (grad_w + 0.03 * (w if kind == "L2" else np.sign(w)))
+        history_b = 0.7 * history_b + rate * 2 * grad_b  # lr_mult 2, decay_mult 0
+        w, b = w - history_w, b - history_b
+    ours = weights(solver)
+    assert ours[0] == pytest.approx(w, rel=1e-5) and ours[1] == pytest.approx(b, rel=1e-5)
+
+
+def torch_weights(rates: list[float]) -> np.ndarray:
+    solver = make_solver("", CLASSIFIER)
+    params = list(solver.net.parameters())
+    optimizer = torch.optim.SGD(params, lr=rates[0], momentum=0.9, weight_decay=0.01)
+    for rate in rates:
+        optimizer.param_groups[0]["lr"] = rate
+        optimizer.zero_grad()
+        solver.net()
+        solver.net.loss.backward()
+        optimizer.step()
+    return weights(solver)[0]
+
+
+def caffe_weights(options: str, updates: int) -> np.ndarray:
+    solver = make_solver(f"momentum: 0.9 weight_decay: 0.01 {options}", CLASSIFIER)
+    solver.step(updates)
+    return weights(solver)[0]
+
+
+def test_like_torchs_sgd_while_the_rate_stays() -> None:
+    assert caffe_weights("", 8) == pytest.approx(torch_weights([0.1] * 8), rel=1e-5)
+
+
+def test_unlike_torchs_sgd_once_the_rate_drops() -> None:
+    """The rate lies inside Caffe's momentum: the old, larger steps go on for a while."""
+    ours = caffe_weights('lr_policy: "step" gamma: 0.1 stepsize: 3', 6)
+    theirs = torch_weights([0.1] * 3 + [0.01] * 3)
+    assert np.abs(ours - theirs).max() > 0.01 * np.abs(theirs).max()
+
+
+@pytest.mark.parametrize("clip", [-1, 0.02])
+def test_iter_size_is_a_larger_batch(clip: float) -> None:
+    """Twice 4 records as one batch of 8; clipping sees the sum over iter_size, so its limit doubles."""
+    parts = make_solver(f"iter_size: 2 momentum: 0.9 weight_decay: 0.02 clip_gradients: {2 * clip}")
+    double = LEAST_SQUARES.replace(f"batch_size: {BATCH_SIZE}", f"batch_size: {2 * BATCH_SIZE}")
+    double = double.replace(f"{0.5 / BATCH_SIZE}", f"{0.25 / BATCH_SIZE}")
+    whole = make_solver(f"momentum: 0.9 weight_decay: 0.02 clip_gradients: {clip}", double)
+    for solver in (parts, whole):
+        solver.step(3)
+    assert weights(parts)[0] == pytest.approx(weights(whole)[0], rel=1e-5)
+
+
+def test_clipping_bounds_the_update_and_tells(log: pytest.LogCaptureFixture) -> None:
+    solver = make_solver("clip_gradients: 0.25")
+    w, b = weights(solver)
+    grad_w, grad_b = least_squares_gradient(w, b, 0)
+    norm = math.sqrt((grad_w**2).sum() + (grad_b**2).sum())
+    assert norm > 0.25
+    solver.step(1)
+    assert weights(solver)[0] == pytest.approx(w - 0.1 * grad_w * 0.25 / norm, rel=1e-5)
+    (line,) = (line for line in log.messages if line.startswith("Gradient clipping"))
+    assert_same_messages([line], [
+        f"Gradient clipping: scaling down gradients (L2 norm {norm:g} > 0.25) by scale factor {0.25 / norm:g}"
+    ])  # fmt: skip
+
+
+def test_a_parameter_without_gradient_decays() -> None:
+    """The authors' first stage cuts the noise-type branch off; its weights shrink by (1 - rate decay) an update."""
+    net = CLASSIFIER + """
+        layer { name: "other" type: "InnerProduct" bottom: "x" top: "other"
+                inner_product_param { num_output: 2 weight_filler { value: 1 } bias_filler { value: 1 } } }
+        layer { name: "silence" type: "Silence" bottom: "other" }
+    """
+    solver = make_solver("weight_decay: 0.5", net)
+    solver.step(4)
+    for blob in solver.net.params["other"]:
+        assert blob.detach().numpy() == pytest.approx((1 - 0.1 * 0.5) ** 4)
+
+
+def test_a_rate_multiplier_of_zero_keeps_the_weights() -> None:
+    solver = make_solver("weight_decay: 0.5 momentum: 0.9")
+    solver.step(3)
+    assert solver.net.params["flat"][0].item() == 1
+
+
+def test_resumed_is_uninterrupted(tmp_path) -> None:  # noqa: ANN001
+    options = f'momentum: 0.9 lr_policy: "multistep" gamma: 0.5 stepvalue: 2 stepvalue: 2 snapshot_prefix: "{tmp_path}/s"'
+    straight = make_solver(options)
+    straight.step(3)
+    state = straight.snapshot()
+    straight.step(3)
+
+    resumed = make_solver(options + " random_seed: 99")
+    resumed.restore(state)
+    feed(resumed.net, 6, first=3)
+    resumed.step(3)
+    assert resumed.iter == straight.iter == 6
+    for ours, theirs in zip(weights(resumed) + resumed.history, weights(straight) + straight.history, strict=True):
+        assert np.array_equal(ours, theirs)
+
+
+def test_the_seed_decides_the_start() -> None:
+    first, again, other = (weights(make_solver(f"random_seed: {seed}"))[0] for seed in (5, 5, 6))
+    assert np.array_equal(first, again) and not np.array_equal(first, other)
