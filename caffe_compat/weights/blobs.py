@@ -41,12 +41,20 @@ class StoredBlob:
 
 def read_stored_blob(blob: caffe_pb2.BlobProto) -> StoredBlob:
     """The array of ``blob`` and how its shape was written. Raises: WeightsError if data and shape differ in size."""
-    is_legacy = any(blob.HasField(dim) for dim in _LEGACY_DIMS)
-    shape = tuple(getattr(blob, dim) for dim in _LEGACY_DIMS) if is_legacy else tuple(blob.shape.dim)
+    shape = stored_shape(blob)
     array = _values(blob, "double_data", "<f8") if blob.double_data else _values(blob, "data", "<f4")
     if min(shape, default=0) < 0 or array.size != np.prod(shape, dtype=np.int64):
         raise WeightsError(f"a blob of shape {shape} holds {array.size} numbers")
-    return StoredBlob(array.reshape(shape), is_legacy)
+    return StoredBlob(array.reshape(shape), _is_legacy(blob))
+
+
+def stored_shape(blob: caffe_pb2.BlobProto) -> tuple[int, ...]:
+    """The shape that ``blob`` states; legacy ones have four dims."""
+    return tuple(getattr(blob, dim) for dim in _LEGACY_DIMS) if _is_legacy(blob) else tuple(blob.shape.dim)
+
+
+def _is_legacy(blob: caffe_pb2.BlobProto) -> bool:
+    return any(blob.HasField(dim) for dim in _LEGACY_DIMS)
 
 
 def _values(blob: caffe_pb2.BlobProto, field: str, kind: str) -> Array:
