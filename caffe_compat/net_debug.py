@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from caffe_compat.glog import number
@@ -39,8 +40,15 @@ def _named_params(layer: Layer) -> Iterator[tuple[str, Tensor]]:
 
 
 def _log_gradient(blob: Tensor, what: str) -> None:
-    if blob.requires_grad:
-        blob.register_hook(lambda gradient: _log_mean("Backward", what, gradient))
+    """Once: a parameter outlives the pass, and would keep the hook."""
+    if not (blob.requires_grad and torch.is_grad_enabled()):
+        return
+
+    def log_and_forget(gradient: Tensor) -> None:
+        _log_mean("Backward", what, gradient)
+        handle.remove()
+
+    handle = blob.register_hook(log_and_forget)
 
 
 def _log_mean(direction: str, what: str, values: Tensor) -> None:

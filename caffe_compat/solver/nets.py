@@ -28,6 +28,7 @@ def build_test_nets(solver: SolverParameter, path: str | None, train_net: Net, d
     for index, described in enumerate(describe_test_nets(solver, path)):
         log.info("Creating test net (#%d) specified by %s", index, described.source)
         nets.append(_build(described, solver, 0, device))
+        nets[-1].debug_info = solver.debug_info
         share_parameters(train_net, nets[-1])
     return nets
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -75,3 +75,15 @@ def _loss_part(weight: float, value: float) -> str:
     if not weight:
         return ""
     return f" (* {number(weight)} = {number(float(np.float32(weight) * np.float32(value)))} loss)"
+
+
+@torch.no_grad()
+def norms_line(parameters: Sequence[Tensor]) -> str:
+    """The norms of all parameters and of their gradients, as ``debug_info`` shows them after a backward pass."""
+    data = [parameter.double().reshape(-1) for parameter in parameters]
+    diff = [parameter.grad.double().reshape(-1) for parameter in parameters if parameter.grad is not None]
+    norms = [torch.cat([*part, torch.zeros(1).to(data[0])]).norm(p) for p in (1, 2) for part in (data, diff)]
+    l1_data, l1_diff, l2_data, l2_diff = (number(float(norm)) for norm in norms)
+    return (
+        f"    [Backward] All net params (data, diff): L1 norm = ({l1_data}, {l1_diff}); L2 norm = ({l2_data}, {l2_diff})"
+    )

@@ -17,12 +17,12 @@ from caffe_compat.solver.learning_rate import advance_step, learning_rate
 from caffe_compat.solver.nets import build_test_nets, build_train_net, share_parameters
 from caffe_compat.solver.options import check_options
 from caffe_compat.solver.progress import Advance, progress_bar
-from caffe_compat.solver.report import DisplayTimer, SmoothedLoss, images_per_batch, output_lines, output_values
+from caffe_compat.solver.report import DisplayTimer, SmoothedLoss, images_per_batch, norms_line, output_lines, output_values
 from caffe_compat.solver.scores import MeanScores
 from caffe_compat.solver.signals import Action, ActionRequest
 from caffe_compat.solver.snapshots import check_writable, snapshot_prefix
 from caffe_compat.solver.updater import Updater
-from caffe_compat.weights import SolverState, read_solverstate, write_solverstate
+from caffe_compat.weights import SolverState, read_solverstate, save_caffemodel, write_solverstate
 
 log = logging.getLogger("caffe_compat")
 
@@ -124,6 +124,7 @@ class Solver:
                 if self._stopping:
                     return
             display = self._is_due(self.param.display)
+            self.net.debug_info = display and self.param.debug_info
             self._loss.add(self._forward_backward())
             if display:
                 self._report(timer)
@@ -142,6 +143,8 @@ class Solver:
             self.net()
             if self.net.loss.requires_grad:
                 self.net.loss.backward()
+            if self.net.debug_info:
+                log.error("%s", norms_line(self._updater.parameters))
             losses.append(self.net.loss.detach())
         return torch.stack(losses).mean()
 
@@ -226,7 +229,7 @@ class Solver:
         stem = f"{self.param.snapshot_prefix}_iter_{self.iter}"
         model, state = f"{stem}.caffemodel", f"{stem}.solverstate"
         log.info("Snapshotting to binary proto file %s", model)
-        self.net.save_weights(model)
+        save_caffemodel(self.net, model, self._updater.diffs() if self.param.snapshot_diff else None)
         log.info("Snapshotting solver state to binary proto file %s", state)
         history = [blob.cpu().numpy() for blob in self.history]
         write_solverstate(state, SolverState(self.iter, history, model, self._current_step))

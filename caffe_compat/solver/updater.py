@@ -35,22 +35,27 @@ class Updater:
     """The learnable parameters, their history, and the update.
 
     Attributes:
+        parameters: the parameters, in the net's order.
         history: Caffe's history blobs: the first moments of all parameters in the net's order, then, for Adam and
             AdaDelta, the second moments.
-        updates: what the last update subtracted from each parameter (Caffe's ``diff`` after an update).
     """
 
     def __init__(self, params: Sequence[LearnableParam], solver: SolverParameter) -> None:
         self._solver = solver
         self._rule = find_rule(solver)
-        self._parameters = [param.parameter for param in params]
+        self.parameters = [param.parameter for param in params]
         self._groups = _group(params)
-        self.history = [torch.zeros_like(w, requires_grad=False) for w in self._parameters * self._rule.moments]
-        self.updates: Tensors = []
+        self.history = [torch.zeros_like(w, requires_grad=False) for w in self.parameters * self._rule.moments]
+        self._updates: Tensors = []
 
     def clear_gradients(self) -> None:
-        for parameter in self._parameters:
+        for parameter in self.parameters:
             parameter.grad = None
+        self._updates = []
+
+    def diffs(self) -> dict[Tensor, Tensor]:
+        """What the last update subtracted, by parameter; empty before the first and after ``clear_gradients``."""
+        return dict(zip(self.parameters, self._updates, strict=False))
 
     @torch.no_grad()
     def update(self, rate: float, iteration: int) -> None:
@@ -59,17 +64,17 @@ class Updater:
         A parameter that no gradient reached counts as having the gradient zero, as in Caffe: it still decays, and it
         still moves by what is left in its history.
         """
-        gradients = [torch.zeros_like(w) if w.grad is None else w.grad for w in self._parameters]
+        gradients = [torch.zeros_like(w) if w.grad is None else w.grad for w in self.parameters]
         self._clip(gradients)
         updates = list(gradients)
         for group in self._groups:
             self._normalise(group.of(gradients))
-            self._regularise(group.of(gradients), group.of(self._parameters), group.decay_mult)
+            self._regularise(group.of(gradients), group.of(self.parameters), group.decay_mult)
             group_updates = self._compute(group, gradients, rate, iteration)
-            torch._foreach_sub_(group.of(self._parameters), group_updates)
+            torch._foreach_sub_(group.of(self.parameters), group_updates)
             for position, update in zip(group.positions, group_updates, strict=True):
                 updates[position] = update
-        self.updates = updates
+        self._updates = updates
 
     def _clip(self, gradients: Tensors) -> None:
         """Scale all gradients, as summed and before decay, so that their common L2 norm is at most clip_gradients."""
@@ -93,7 +98,7 @@ class Updater:
             torch._foreach_add_(gradients, penalty, alpha=decay)
 
     def _compute(self, group: _Group, gradients: Tensors, rate: float, iteration: int) -> Tensors:
-        count = len(self._parameters)
+        count = len(self.parameters)
         moments = [group.of(self.history[i * count : (i + 1) * count]) for i in range(self._rule.moments)]
         local_rate = rate * group.lr_mult
         return self._rule.compute(RuleInput(group.of(gradients), moments, local_rate, iteration, self._solver))

@@ -74,8 +74,12 @@ def read_blob(blob: caffe_pb2.BlobProto) -> Array:
     return read_stored_blob(blob).array
 
 
-def write_blob(array: npt.ArrayLike, legacy: bool = False) -> caffe_pb2.BlobProto:
+def write_blob(
+    array: npt.ArrayLike, legacy: bool = False, diff: npt.ArrayLike | None = None
+) -> caffe_pb2.BlobProto:
     """``array`` as float32 data with its ``shape``, or, legacy, with num, channels, height and width.
+
+    ``diff``, as many numbers, goes into the field of that name.
 
     Raises: ValueError for a legacy array of more than four dims.
     """
@@ -89,6 +93,9 @@ def write_blob(array: npt.ArrayLike, legacy: bool = False) -> caffe_pb2.BlobProt
     else:
         blob.shape.dim.extend(values.shape)
     blob.MergeFromString(packed_field(caffe_pb2.BlobProto.DATA_FIELD_NUMBER, values.tobytes()))
+    if diff is not None:
+        payload = np.asarray(diff, dtype="<f4").tobytes()
+        blob.MergeFromString(packed_field(caffe_pb2.BlobProto.DIFF_FIELD_NUMBER, payload))
     return blob
 
 

@@ -97,12 +97,13 @@ def copy_weights(net: NetWithLayers, path: PathLike) -> None:
         _fill(net.layers[layer_name], blobs, name)
 
 
-def save_caffemodel(net: NetWithLayers, path: PathLike) -> None:
+def save_caffemodel(net: NetWithLayers, path: PathLike, diffs: Mapping[Tensor, Tensor] | None = None) -> None:
     """Write the net's layers with their blobs, float32, as Caffe does: Split layers and shared blobs too.
 
+    ``diffs`` gives the ``diff`` to be stored with each parameter (zeros where it has none); None stores no diffs.
     Source: Net::ToProto, src/caffe/net.cpp.
     """
-    saved = caffe_pb2.NetParameter(name=net.proto.name, layer=_saved_layers(net))
+    saved = caffe_pb2.NetParameter(name=net.proto.name, layer=_saved_layers(net, diffs))
     with atomic_path(path) as part:
         part.write_bytes(saved.SerializeToString())
 
@@ -143,15 +144,22 @@ def _fill(layer: LayerWithBlobs, blobs: Sequence[StoredBlob], path: str) -> None
         raise WeightsError(f"loaded from {path}: {exc}") from exc
 
 
-def _saved_layers(net: NetWithLayers) -> Iterator[caffe_pb2.LayerParameter]:
+def _saved_layers(net: NetWithLayers, diffs: Mapping[Tensor, Tensor] | None) -> Iterator[caffe_pb2.LayerParameter]:
     for param in net.proto.layer:
         layer = net.layers[param.name]
         saved = caffe_pb2.LayerParameter()
         saved.CopyFrom(param)
         del saved.blobs[:]
-        saved.blobs.extend(write_blob(blob.detach().cpu().numpy()) for blob in layer.shaped_blobs())
+        saved.blobs.extend(
+            write_blob(_numpy(shaped), diff=None if diffs is None else _numpy(diffs.get(blob, torch.zeros_like(blob))))
+            for blob, shaped in zip(layer.blobs, layer.shaped_blobs(), strict=True)
+        )
         if not saved.HasField("phase"):
             saved.phase = net.proto.state.phase
         if layer.is_loss and not saved.loss_weight:
             saved.loss_weight.append(1)  # Caffe's LossLayer sets it in its own parameters
         yield saved
+
+
+def _numpy(blob: Tensor) -> np.ndarray:
+    return blob.detach().cpu().numpy()
