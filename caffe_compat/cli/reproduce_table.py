@@ -6,9 +6,14 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from caffe_compat.cli.common import DONE, FAILED, Parser, command
+from caffe_compat.datasets import layout
 from caffe_compat.errors import DataError
 from caffe_compat.evaluation.chain import Chain, StageFailed
+from caffe_compat.evaluation.confusion_table import confusion_table
+from caffe_compat.evaluation.jobs import data_folder
 from caffe_compat.evaluation.recipes import RECIPES
 from caffe_compat.evaluation.table import Table
 from caffe_compat.files import atomic_path
@@ -62,12 +67,22 @@ def report(chain: Chain, seeds: Sequence[int]) -> None:
     """Print the table and write it, as Markdown and JSON, into the output folder."""
     results = {(job.stage.name, seed): chain.finished(job) for seed in seeds for job in chain.jobs(seed)}
     table = Table(chain.recipe, {key: result for key, result in results.items() if result is not None}, seeds)
-    markdown = table.markdown()
+    markdown = table.markdown() + _confusion(chain)
     for name, text in (("table.md", markdown), ("table.json", json.dumps(table.as_json(), indent=1) + "\n")):
         with atomic_path(chain.out / name) as part:
             part.write_text(text)
     print(markdown)
     print(f"Logs, weights and results: {chain.out}/seed_<n>/<stage>/; this table: {chain.out}/table.md, table.json")
+
+
+def _confusion(chain: Chain) -> str:
+    """The estimated C beside the true one, where the recipe knows it and the data are there."""
+    folder = data_folder(chain.data, seed=1)
+    if chain.recipe.true_confusion is None or not (folder / layout.CONFUSION_NPY).exists():
+        return ""
+    names = (folder / layout.NAMES).read_text().split("\n")
+    true = chain.recipe.true_confusion()
+    return "\n" + confusion_table(np.load(folder / layout.CONFUSION_NPY), true, names[: len(true)])
 
 
 def _check_folder(path: Path, remedy: str) -> None:

@@ -7,8 +7,12 @@ takes the noisy labels for true.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
+
+from caffe_compat.demo.taxonomy import true_confusion
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class Recipe:
         stages: in the order in which they run; a stage starts only from earlier ones.
         compare: two methods (rows) whose difference is reported seed by seed: the first minus the second.
         seeds: how many seeds a reported result takes.
+        true_confusion: the C that the noisy labels were drawn from, (L, L) [noisy, true], where it is known.
     """
 
     name: str
@@ -57,6 +62,7 @@ class Recipe:
     rows: tuple[Row, ...]
     compare: tuple[str, str]
     seeds: int
+    true_confusion: Callable[[], np.ndarray] | None = None
 
     def stage(self, name: str) -> Stage:
         return next(stage for stage in self.stages if stage.name == name)
@@ -99,6 +105,7 @@ RECIPES: dict[str, Recipe] = {
             rows=_ROWS,
             compare=(OURS, NOISY_AS_TRUTH),
             seeds=1,
+            true_confusion=true_confusion,
         ),
         Recipe(
             name="cifar10n",
