@@ -68,7 +68,7 @@ def _read_labels(path: Path, num_classes: int) -> tuple[dict[str, int], Problem]
                 labels[key.rstrip()] = int(label)
             elif line.strip():
                 bad.append(str(number))
-    return labels, Problem(f"{path.name}: line(s) without a label in [0, {num_classes})", bad)
+    return labels, Problem(f"line(s) of {path.name} without a label in [0, {num_classes})", bad)
 
 
 def _lines(path: Path) -> list[str]:
