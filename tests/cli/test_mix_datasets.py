@@ -110,8 +110,10 @@ def net_text(out: Path, index: str) -> str:
     parts = [f'layer {{ name: "image" type: "Data" top: "image" data_param {{ source: "{out / layout.MIXED_IMAGES}"'
              f"{index} batch_size: 7 backend: LMDB }} }}"]  # fmt: skip
     for top, name in (
-        ("clean", layout.MIXED_CLEAN_LABELS), ("noisy", layout.MIXED_NOISY_LABELS), ("ntype", layout.MIXED_NTYPE_LABELS),
-    ):  # fmt: skip
+        ("clean", layout.MIXED_CLEAN_LABELS),
+        ("noisy", layout.MIXED_NOISY_LABELS),
+        ("ntype", layout.MIXED_NTYPE_LABELS),
+    ):
         parts.append(f'layer {{ name: "{top}" type: "Data" top: "{top}" data_param {{ source: "{out / name}" '
                      "batch_size: 7 backend: LMDB } }")  # fmt: skip
     return "\n".join(parts)

@@ -84,7 +84,7 @@ def rewrite_batch(root: Path, **changes: object) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"data": np.zeros((12, 3071), np.uint8)}, r"data: expected uint8 of shape \(N, 3072\), got uint8 .* \(12, 3071\)"),
+        ({"data": np.zeros((12, 3071), np.uint8)}, r"data: .* shape \(N, 3072\), got uint8 .* \(12, 3071\)"),
         ({"data": np.zeros((12, 3072))}, "data: expected uint8 .* got float64"),
         ({"data": "pixels"}, "data: expected uint8 .* got str"),
         ({"labels": [0] * 11}, r"labels: expected 12 whole numbers, got shape \(11,\)"),
