@@ -151,8 +151,13 @@ def _top_names(layer: Layer) -> list[str]:
 
 
 def _loss_weights(layer: Layer) -> list[float]:
-    """``loss_weight`` once per top, or 1 for the first top of a loss layer and 0 for all others."""
+    """``loss_weight`` once per top, or 1 for the first top of a loss layer and 0 for all others.
+
+    Deviations: a loss layer with several tops takes a single weight for the first one, which Caffe refuses.
+    """
     num_tops, given = len(_top_names(layer)), list(layer.param.loss_weight)
+    if layer.is_loss and len(given) == 1:
+        given += [0.0] * (num_tops - 1)
     if given and len(given) != num_tops:
         problem = f"must be unspecified or specified once per top blob ({num_tops}); got {len(given)}"
         raise layer.error(problem, field="loss_weight")

@@ -1,0 +1,45 @@
+"""Small nets around one layer."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from caffe_compat import Net
+from caffe_compat.net_builder import Node
+
+
+def inputs(**shapes: Sequence[int]) -> str:
+    """Input layers, one per keyword."""
+    return "\n".join(
+        f'layer {{ name: "{name}" type: "Input" top: "{name}" '
+        f"input_param {{ shape {{ {' '.join(f'dim: {size}' for size in shape)} }} }} }}"
+        for name, shape in shapes.items()
+    )
+
+
+def layer_text(type_name: str, bottoms: str, tops: str, options: str = "", name: str = "layer") -> str:
+    wiring = "".join(f' bottom: "{bottom}"' for bottom in bottoms.split())
+    wiring += "".join(f' top: "{top}"' for top in tops.split())
+    return f'layer {{ name: "{name}" type: "{type_name}"{wiring} {options} }}\n'
+
+
+def one_layer(type_name: str, tops: str = "y", options: str = "", phase: str = "TEST", **shapes: Sequence[int]) -> Net:
+    """A net of Input layers and one layer that reads them all, in float64; every bottom gets a gradient."""
+    text = f"force_backward: true\n{inputs(**shapes)}\n{layer_text(type_name, ' '.join(shapes), tops, options)}"
+    return Net(text, phase=phase).double()
+
+
+def forward(net: Net, **arrays: Any) -> dict[str, np.ndarray]:
+    """All blobs of a forward pass as arrays."""
+    net(**{name: torch.as_tensor(array) for name, array in arrays.items()})
+    return {name: blob.detach().numpy() for name, blob in net.blobs.items()}
+
+
+def node(net: Net, name: str) -> Node:
+    return next(node for node in net._nodes if node.name == name)
+
+
+def randn(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.RandomState(seed).randn(*shape)
