@@ -51,7 +51,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help=f"the {_SUFFIX} files to read, then the one to write")
-    parser.add_argument("--model", metavar="NET", help="prototxt: keep only its layers, in its order; check their types")
+    parser.add_argument("--model", metavar="NET", help="prototxt: keep only its layers, in its order, types checked")
     parser.add_argument(
         "--map", type=_rename, nargs="+", action="extend", default=[], metavar="[N:]SRC=DST",
         help="the new name of a layer (of input N, counted from 1); may be given again and again",
