@@ -84,6 +84,5 @@ def norms_line(parameters: Sequence[Tensor]) -> str:
     diff = [parameter.grad.double().reshape(-1) for parameter in parameters if parameter.grad is not None]
     norms = [torch.cat([*part, torch.zeros(1).to(data[0])]).norm(p) for p in (1, 2) for part in (data, diff)]
     l1_data, l1_diff, l2_data, l2_diff = (number(float(norm)) for norm in norms)
-    return (
-        f"    [Backward] All net params (data, diff): L1 norm = ({l1_data}, {l1_diff}); L2 norm = ({l2_data}, {l2_diff})"
-    )
+    texts = f"L1 norm = ({l1_data}, {l1_diff}); L2 norm = ({l2_data}, {l2_diff})"
+    return f"    [Backward] All net params (data, diff): {texts}"

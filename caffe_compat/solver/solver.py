@@ -17,7 +17,14 @@ from caffe_compat.solver.learning_rate import advance_step, learning_rate
 from caffe_compat.solver.nets import build_test_nets, build_train_net, share_parameters
 from caffe_compat.solver.options import check_options
 from caffe_compat.solver.progress import Advance, progress_bar
-from caffe_compat.solver.report import DisplayTimer, SmoothedLoss, images_per_batch, norms_line, output_lines, output_values
+from caffe_compat.solver.report import (
+    DisplayTimer,
+    SmoothedLoss,
+    images_per_batch,
+    norms_line,
+    output_lines,
+    output_values,
+)
 from caffe_compat.solver.scores import MeanScores
 from caffe_compat.solver.signals import Action, ActionRequest
 from caffe_compat.solver.snapshots import check_writable, snapshot_prefix

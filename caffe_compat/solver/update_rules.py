@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.optim.sgd import sgd as torch_sgd
 
 from caffe_compat.errors import PrototxtError, expected_got
 from caffe_compat.proto.caffe_pb2 import SolverParameter
@@ -48,6 +49,19 @@ def sgd(step: RuleInput) -> Tensors:
     torch._foreach_mul_(velocity, step.solver.momentum)
     torch._foreach_add_(velocity, step.gradients, alpha=step.rate)
     return velocity
+
+
+def update_in_one_pass(
+    weights: Tensors, gradients: Tensors, velocity: Tensors, rate: float, decay: float, momentum: float
+) -> None:
+    """h = momentum h + rate (g + decay W);  W -= h: L2 decay, :func:`sgd` and the subtraction in one go over memory.
+
+    torch's fused SGD does h = momentum h + (1 - dampening) (g + decay W);  W -= lr h. It needs a momentum above 0.
+    """
+    torch_sgd(
+        weights, gradients, [*velocity], fused=True, weight_decay=decay, momentum=momentum,
+        lr=1.0, dampening=1 - rate, nesterov=False, maximize=False,
+    )  # fmt: skip
 
 
 def nesterov(step: RuleInput) -> Tensors:

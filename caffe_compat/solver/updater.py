@@ -14,7 +14,7 @@ from torch import Tensor
 from caffe_compat.glog import number
 from caffe_compat.net_sharing import LearnableParam
 from caffe_compat.proto.caffe_pb2 import SolverParameter
-from caffe_compat.solver.update_rules import RuleInput, Tensors, find_rule
+from caffe_compat.solver.update_rules import RuleInput, Tensors, find_rule, update_in_one_pass
 
 log = logging.getLogger("caffe_compat")
 
@@ -46,6 +46,8 @@ class Updater:
         self.parameters = [param.parameter for param in params]
         self._groups = _group(params)
         self.history = [torch.zeros_like(w, requires_grad=False) for w in self.parameters * self._rule.moments]
+        self._moment_starts = range(0, len(self.history), max(1, len(params)))
+        self._in_one_pass = solver.type == "SGD" and solver.momentum > 0 and solver.regularization_type == "L2"
         self._updates: Tensors = []
 
     def clear_gradients(self) -> None:
@@ -66,15 +68,25 @@ class Updater:
         """
         gradients = [torch.zeros_like(w) if w.grad is None else w.grad for w in self.parameters]
         self._clip(gradients)
-        updates = list(gradients)
+        self._normalise(gradients)
+        self._updates = list(gradients)
         for group in self._groups:
-            self._normalise(group.of(gradients))
-            self._regularise(group.of(gradients), group.of(self.parameters), group.decay_mult)
-            group_updates = self._compute(group, gradients, rate, iteration)
-            torch._foreach_sub_(group.of(self.parameters), group_updates)
-            for position, update in zip(group.positions, group_updates, strict=True):
-                updates[position] = update
-        self._updates = updates
+            updates = self._apply(group, gradients, rate * group.lr_mult, iteration)
+            for position, update in zip(group.positions, updates, strict=True):
+                self._updates[position] = update
+
+    def _apply(self, group: _Group, gradients: Tensors, rate: float, iteration: int) -> Tensors:
+        """Regularise, compute, subtract; returns what was subtracted."""
+        weights, gradients = group.of(self.parameters), group.of(gradients)
+        moments = [group.of(self.history[start:]) for start in self._moment_starts]
+        decay = self._solver.weight_decay * group.decay_mult
+        if self._in_one_pass:
+            update_in_one_pass(weights, gradients, moments[0], rate, decay, self._solver.momentum)
+            return moments[0]
+        self._regularise(gradients, weights, decay)
+        updates = self._rule.compute(RuleInput(gradients, moments, rate, iteration, self._solver))
+        torch._foreach_sub_(weights, updates)
+        return updates
 
     def _clip(self, gradients: Tensors) -> None:
         """Scale all gradients, as summed and before decay, so that their common L2 norm is at most clip_gradients."""
@@ -91,17 +103,10 @@ class Updater:
         if self._solver.iter_size != 1:
             torch._foreach_mul_(gradients, 1 / self._solver.iter_size)
 
-    def _regularise(self, gradients: Tensors, weights: Tensors, decay_mult: float) -> None:
-        decay = self._solver.weight_decay * decay_mult
+    def _regularise(self, gradients: Tensors, weights: Tensors, decay: float) -> None:
         if decay:
             penalty = weights if self._solver.regularization_type == "L2" else torch._foreach_sign(weights)
             torch._foreach_add_(gradients, penalty, alpha=decay)
-
-    def _compute(self, group: _Group, gradients: Tensors, rate: float, iteration: int) -> Tensors:
-        count = len(self.parameters)
-        moments = [group.of(self.history[i * count : (i + 1) * count]) for i in range(self._rule.moments)]
-        local_rate = rate * group.lr_mult
-        return self._rule.compute(RuleInput(group.of(gradients), moments, local_rate, iteration, self._solver))
 
 
 def _group(params: Sequence[LearnableParam]) -> list[_Group]:
