@@ -41,7 +41,7 @@ def run(net: Net, case: dict[str, np.ndarray]) -> dict[str, torch.Tensor | None]
     top_diffs = arrays(case, "topdiff")
     if top_diffs:
         tops = [net.blobs[name] for name in top_diffs]
-        torch.autograd.backward(tops, [torch.from_numpy(diff).to(top) for top, diff in zip(tops, top_diffs.values())])
+        torch.autograd.backward(tops, [torch.from_numpy(diff).to(tops[0]) for diff in top_diffs.values()])
     else:
         net.loss.backward()
     answers.update({f"indiff/{name}": net.blobs[name].grad for name in arrays(case, "indiff")})

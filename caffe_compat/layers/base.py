@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from caffe_compat.errors import PrototxtError, expected_got
+from caffe_compat.errors import CaffeCompatError, PrototxtError, expected_got
 from caffe_compat.layers.fillers import fill
 from caffe_compat.proto import caffe_pb2
 
@@ -136,7 +136,10 @@ class Layer(nn.Module):
     def _copy_given_blob(self, blob: nn.Parameter, index: int) -> None:
         from caffe_compat.weights import read_blob
 
-        values = read_blob(self.param.blobs[index])
+        try:
+            values = read_blob(self.param.blobs[index])
+        except CaffeCompatError as exc:
+            raise self.error(exc.problem, field=f"blobs[{index}]") from exc
         if values.shape != blob.shape:
             raise self.error(expected_got(f"shape {tuple(blob.shape)}", tuple(values.shape)), field=f"blobs[{index}]")
         with torch.no_grad():

@@ -23,9 +23,10 @@ def test_relu_slope_and_in_place(slope: float) -> None:
     results = []
     for top in ("ip", "relu"):
         torch.manual_seed(0)
+        product = 'inner_product_param { num_output: 6 weight_filler { type: "xavier" } }'
         net = Net(
             inputs(x=(5, 4))
-            + layer_text("InnerProduct", "x", "ip", 'inner_product_param { num_output: 6 weight_filler { type: "xavier" } }')
+            + layer_text("InnerProduct", "x", "ip", product)
             + layer_text("ReLU", "ip", top, f"relu_param {{ negative_slope: {slope} }}", name="relu")
         ).double()
         assert node(net, "relu").overwrites == (top == "ip")

@@ -31,9 +31,8 @@ def test_every_window(method: str) -> None:
     assert len(cases) > 100
     assert any(pad > kernel // 2 for _, kernel, _, pad, _ in cases)  # torch itself refuses these
     for size, kernel, stride, pad, ceil in cases:
-        options = (
-            f"pool: {method} kernel_size: {kernel} stride: {stride} pad: {pad} round_mode: {'CEIL' if ceil else 'FLOOR'}"
-        )
+        rounding = "CEIL" if ceil else "FLOOR"
+        options = f"pool: {method} kernel_size: {kernel} stride: {stride} pad: {pad} round_mode: {rounding}"
         net = one_layer("Pooling", "y", f"pooling_param {{ {options} }}", x=(2, 3, *size))
         x = randn(2, 3, *size)
         top = forward(net, x=x)["y"]
@@ -50,15 +49,16 @@ def test_rectangles(method: str) -> None:
     np.testing.assert_allclose(forward(net, x=x)["y"], pool(x, method, (3, 2), (1, 3), (2, 1))[0], atol=1e-12)
 
 
-@pytest.mark.parametrize("options", ["kernel_size: 3 stride: 2", "kernel_size: 3 stride: 2 pad: 2", "global_pooling: true"])
-def test_mask(options: str) -> None:
+@pytest.mark.parametrize(
+    ("options", "kernel", "pad"),
+    [("kernel_size: 3 stride: 2", (3, 3), 0), ("kernel_size: 3 stride: 2 pad: 2", (3, 3), 2),
+     ("global_pooling: true", (6, 5), 0)],
+)
+def test_mask(options: str, kernel: tuple[int, int], pad: int) -> None:
     net = one_layer("Pooling", "y mask", f"pooling_param {{ {options} }}", x=(2, 3, 6, 5))
     x = randn(2, 3, 6, 5)
     blobs = forward(net, x=x)
-    windows = {"kernel_size: 3 stride: 2": (3, 3), "kernel_size: 3 stride: 2 pad: 2": (3, 3)}
-    pad = (2, 2) if "pad" in options else (0, 0)
-    kernel = windows.get(options, (6, 5))
-    expected, mask = pool(x, "MAX", kernel, (2, 2), pad)
+    expected, mask = pool(x, "MAX", kernel, (2, 2), (pad, pad))
     np.testing.assert_array_equal(blobs["mask"], mask)
     np.testing.assert_allclose(blobs["y"], expected)
 
