@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -14,9 +14,9 @@ from torch import Tensor
 from caffe_compat.errors import CaffeCompatError, WeightsError, expected_got
 from caffe_compat.files import atomic_path
 from caffe_compat.proto import caffe_pb2
-from caffe_compat.prototxt import upgrade_net
+from caffe_compat.prototxt.upgrade import needs_upgrade, upgrade_net
 from caffe_compat.weights.binary import parse_file
-from caffe_compat.weights.blobs import Array, StoredBlob, read_stored_blob, write_blob
+from caffe_compat.weights.blobs import Array, StoredBlob, fill_blob, read_stored_blob
 
 log = logging.getLogger("caffe_compat")
 
@@ -58,7 +58,7 @@ def read_weights_message(path: PathLike) -> caffe_pb2.NetParameter:
     stored = parse_file(path, caffe_pb2.NetParameter())
     if not stored.layer and not stored.layers:
         raise WeightsError("not a caffemodel: no layers in it", path=name)
-    return upgrade_net(stored, name)
+    return upgrade_net(stored, name) if needs_upgrade(stored) else stored  # no copy of what may be large
 
 
 def read_caffemodel(path: PathLike) -> dict[str, list[Array]]:
@@ -103,7 +103,12 @@ def save_caffemodel(net: NetWithLayers, path: PathLike, diffs: Mapping[Tensor, T
     ``diffs`` gives the ``diff`` to be stored with each parameter (zeros where it has none); None stores no diffs.
     Source: Net::ToProto, src/caffe/net.cpp.
     """
-    saved = caffe_pb2.NetParameter(name=net.proto.name, layer=_saved_layers(net, diffs))
+    saved = caffe_pb2.NetParameter(name=net.proto.name)
+    for param in net.proto.layer:
+        layer = saved.layer.add()
+        layer.CopyFrom(param)
+        _complete(layer, net.layers[param.name], net.proto.state.phase)
+        _store_blobs(layer, net.layers[param.name], diffs)
     with atomic_path(path) as part:
         part.write_bytes(saved.SerializeToString())
 
@@ -144,22 +149,22 @@ def _fill(layer: LayerWithBlobs, blobs: Sequence[StoredBlob], path: str) -> None
         raise WeightsError(f"loaded from {path}: {exc}") from exc
 
 
-def _saved_layers(net: NetWithLayers, diffs: Mapping[Tensor, Tensor] | None) -> Iterator[caffe_pb2.LayerParameter]:
-    for param in net.proto.layer:
-        layer = net.layers[param.name]
-        saved = caffe_pb2.LayerParameter()
-        saved.CopyFrom(param)
-        del saved.blobs[:]
-        saved.blobs.extend(
-            write_blob(_numpy(shaped), diff=None if diffs is None else _numpy(diffs.get(blob, torch.zeros_like(blob))))
-            for blob, shaped in zip(layer.blobs, layer.shaped_blobs(), strict=True)
-        )
-        if not saved.HasField("phase"):
-            saved.phase = net.proto.state.phase
-        if layer.is_loss and not saved.loss_weight:
-            saved.loss_weight.append(1)  # Caffe's LossLayer sets it in its own parameters
-        yield saved
+def _complete(saved: caffe_pb2.LayerParameter, layer: LayerWithBlobs, phase: caffe_pb2.Phase) -> None:
+    """What Caffe's layers set in their own parameters when they are built."""
+    if not saved.HasField("phase"):
+        saved.phase = phase
+    if layer.is_loss and not saved.loss_weight:
+        saved.loss_weight.append(1)
 
 
-def _numpy(blob: Tensor) -> np.ndarray:
+def _store_blobs(
+    saved: caffe_pb2.LayerParameter, layer: LayerWithBlobs, diffs: Mapping[Tensor, Tensor] | None
+) -> None:
+    del saved.blobs[:]
+    for owner, blob in zip(layer.blobs, layer.shaped_blobs(), strict=True):
+        diff = None if diffs is None else _numpy(diffs[owner] if owner in diffs else torch.zeros_like(owner))
+        fill_blob(saved.blobs.add(), _numpy(blob), diff)
+
+
+def _numpy(blob: Tensor) -> Array:
     return blob.detach().cpu().numpy()

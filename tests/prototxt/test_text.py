@@ -36,7 +36,7 @@ def test_comments_separators_and_brackets() -> None:
 
 @pytest.mark.parametrize(
     ("written", "value"),
-    [("1.", 1), (".5", 0.5), ("-.5", -0.5), ("1e-3", 1e-3), ("2.f", 2), ("1E2F", 100), ("7", 7), ("-inf", -math.inf)],
+    [("1.", 1), (".5", 0.5), ("-.5", -0.5), ("1e-3", 1e-3), ("2.f", 2), ("1E2", 100), ("7", 7), ("-inf", -math.inf)],
 )
 def test_floats(written: str, value: float) -> None:
     assert layer(f"loss_weight: {written}").loss_weight == pytest.approx([value])

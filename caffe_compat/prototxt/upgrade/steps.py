@@ -57,6 +57,11 @@ _STEPS = (
 )
 
 
+def needs_upgrade(net: Net) -> bool:
+    """Whether ``upgrade_net`` would change ``net``."""
+    return any(step.is_needed(net) for step in _STEPS)
+
+
 def upgrade_net(net: Net, path: str | None = None) -> Net:
     """A copy of ``net`` in the current format. ``path`` is for the log and the errors.
 
