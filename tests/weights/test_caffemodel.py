@@ -269,6 +269,8 @@ def test_what_is_saved_is_loaded(kind: str, tmp_path: Path) -> None:
     for param in first.parameters():
         param.data.normal_()
     first.save_weights(tmp_path / "x.caffemodel")
+    saved = [array for arrays in read_caffemodel(tmp_path / "x.caffemodel").values() for array in arrays]
+    assert {array.dtype for array in saved} == {np.dtype(np.float32)}
     second.load_weights(tmp_path / "x.caffemodel")
     for name, blobs in first.params.items():
         for ours, theirs in zip(blobs, second.params[name], strict=True):

@@ -1,0 +1,36 @@
+"""docs/deviations.md: every row names tests, and they exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "deviations.md").read_text(encoding="utf-8")
+ROWS = [line for line in TEXT.splitlines() if line.startswith("| ") and not line.endswith("| test |")]
+TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
+
+
+def test_there_are_rows() -> None:
+    assert len(ROWS) > 15
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[2:40])
+def test_every_row_ends_with_a_test(row: str) -> None:
+    assert TEST.search(row.split("|")[-2]), row
+
+
+@pytest.mark.parametrize(("file", "name"), sorted(set(TEST.findall(TEXT))))
+def test_the_tests_exist(file: str, name: str) -> None:
+    assert re.search(rf"^def {name}\(", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_every_field_of_ours_has_a_row() -> None:
+    schema = (ROOT / "tests" / "proto" / "test_schema.py").read_text(encoding="utf-8")
+    fields = re.findall(r'^    "(\w+)\.(\w+)": \d+,', schema, re.MULTILINE)
+    assert len(fields) > 5
+    listed = TEXT.partition("## Reading")[0]
+    missing = [(message, field) for message, field in fields if f"{message}." not in listed or f"{field}`" not in listed]
+    assert missing == []
