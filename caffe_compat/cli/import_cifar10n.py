@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if transition is not None:
             np.save(folder / layout.SYNTHETIC_NOISE, transition)
         write_contents(folder, contents, source.read_image, args.materialise)
-    print(f"wrote {args.out}; train on it with tools/train_net.py --solver prototxt/cifar10/clean_solver.prototxt")
+    print(f"wrote {args.out}; the nets under prototxt/cifar10/ read data/cifar10n")
     return DONE
 
 

@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         report([*bad_lines, *bad_keys], str(args.root), args.skip_unusable)
         contents = build(lists, chosen_recipe(args, RECIPES), args.seed)
         write_contents(folder, contents, lambda key: image_datum(image_path(key), NO_LABEL, form)[0], args.materialise)
-    print(f"wrote {args.out}; train on it with tools/train_net.py --solver prototxt/clean_solver.prototxt")
+    print(f"wrote {args.out}; the nets under prototxt/ and prototxt/release/ read data/clothing1m")
     return DONE
 
 

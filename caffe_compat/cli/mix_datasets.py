@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from caffe_compat.cli.common import DONE, Parser, command
-from caffe_compat.cli.dataset_options import add_output_options, ratio
+from caffe_compat.cli.dataset_options import add_output_options, ratio, size
 from caffe_compat.data.image_list import read_list
 from caffe_compat.data.imageset import ImageFormat
 from caffe_compat.datasets import layout
@@ -57,8 +57,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     images = parser.add_mutually_exclusive_group(required=True)
     images.add_argument("--image_root", metavar="DIR", type=Path, help="the folder the lists' paths are relative to")
     images.add_argument("--image_db", metavar="DB", help="a database that has the images; its pixels are not copied")
-    parser.add_argument("--resize_width", type=int, default=0, help="with --image_root; 0 keeps the width")
-    parser.add_argument("--resize_height", type=int, default=0, help="with --image_root; 0 keeps the height")
+    parser.add_argument("--resize_width", type=size, default=0, help="with --image_root; 0 keeps the width")
+    parser.add_argument("--resize_height", type=size, default=0, help="with --image_root; 0 keeps the height")
     parser.add_argument("--encode_type", default="", help="with --image_root: store files of this type, not pixels")
     parser.add_argument("--noise_types", metavar="CSV", help="key,noise_type of clean images (estimate_confusion)")
     parser.add_argument(
@@ -72,14 +72,14 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--truth_labels", action="store_true", help="also write the noisy-as-truth label database")
     add_output_options(parser)
     args = parser.parse_args(argv)
-    if (args.resize_width > 0) != (args.resize_height > 0):
+    if bool(args.resize_width) != bool(args.resize_height):
         parser.error("--resize_width and --resize_height go together")
     return args
 
 
 def _image_format(args: argparse.Namespace) -> ImageFormat:
-    size = (args.resize_height, args.resize_width) if args.resize_height > 0 else None
-    return ImageFormat(size=size, encoding=args.encode_type)
+    resized = (args.resize_height, args.resize_width) if args.resize_height else None
+    return ImageFormat(size=resized, encoding=args.encode_type)
 
 
 def _clean_samples(args: argparse.Namespace) -> Samples:
