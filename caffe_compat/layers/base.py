@@ -134,16 +134,17 @@ class Layer(nn.Module):
         )
 
     def _copy_given_blob(self, blob: nn.Parameter, index: int) -> None:
-        from caffe_compat.weights import read_blob
+        from caffe_compat.weights import read_stored_blob
 
         try:
-            values = read_blob(self.param.blobs[index])
+            stored = read_stored_blob(self.param.blobs[index])
         except CaffeCompatError as exc:
             raise self.error(exc.problem, field=f"blobs[{index}]") from exc
-        if values.shape != blob.shape:
-            raise self.error(expected_got(f"shape {tuple(blob.shape)}", tuple(values.shape)), field=f"blobs[{index}]")
+        if not stored.fits(tuple(blob.shape)):
+            problem = expected_got(f"shape {tuple(blob.shape)}", stored.array.shape)
+            raise self.error(problem, field=f"blobs[{index}]")
         with torch.no_grad():
-            blob.copy_(torch.from_numpy(values))
+            blob.copy_(torch.from_numpy(stored.array).reshape(blob.shape))
 
     # --- checks ---------------------------------------------------------------------------------------------
 
