@@ -1,6 +1,7 @@
 """Fixtures that several test folders share."""
 
 import logging
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +17,15 @@ def log_as_before() -> Iterator[None]:
     yield
     logger.handlers, logger.propagate = handlers, propagate
     logger.setLevel(level)
+
+
+@pytest.fixture
+def golden_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy, to be the current folder, of the files of real Caffe's run; returns the originals' folder."""
+    original, copy = Path(__file__).parent / "golden/run", tmp_path / "run"
+    shutil.copytree(original, copy, ignore=shutil.ignore_patterns("images", "*_gray_lmdb", "*_asis_lmdb"))
+    monkeypatch.chdir(copy)
+    return original
 
 
 @pytest.fixture

@@ -105,9 +105,10 @@ class Solver:
         if snapshot is not None:
             log.info("Restoring previous solver status from %s", snapshot)
             self.restore(snapshot)
+        last = self.param.max_iter if iterations is None else min(self.param.max_iter, self.iter + iterations)
         images = images_per_batch(self.net) * self.param.iter_size
         with progress_bar(self.iter, self.param.max_iter, images) as advance:
-            self._train(self.param.max_iter if iterations is None else self.iter + iterations, advance)
+            self._train(last, advance)
         if self.param.snapshot_after_train and not self._is_due(self.param.snapshot):
             self.snapshot()
         if self._stopping or self.iter < self.param.max_iter:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 from google.protobuf import text_format
@@ -38,7 +39,7 @@ def rates(text: str, count: int) -> list[float]:
         ('lr_policy: "sigmoid" gamma: 0.6 stepsize: 5', lambda i: 0.3 / (1 + math.exp(-0.6 * (i - 5)))),
     ],
 )
-def test_formula(text: str, formula) -> None:  # noqa: ANN001
+def test_formula(text: str, formula: Callable[[int], float]) -> None:
     assert rates("base_lr: 0.3 " + text, 12) == pytest.approx([formula(i) for i in range(12)], rel=2e-6)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -110,8 +111,9 @@ def test_a_rate_multiplier_of_zero_keeps_the_weights() -> None:
     assert solver.net.params["flat"][0].item() == 1
 
 
-def test_resumed_is_uninterrupted(tmp_path) -> None:  # noqa: ANN001
-    options = f'momentum: 0.9 lr_policy: "multistep" gamma: 0.5 stepvalue: 2 stepvalue: 2 snapshot_prefix: "{tmp_path}/s"'
+def test_resumed_is_uninterrupted(tmp_path: Path) -> None:
+    options = 'momentum: 0.9 lr_policy: "multistep" gamma: 0.5 stepvalue: 2 stepvalue: 2'
+    options += f' snapshot_prefix: "{tmp_path}/s"'
     straight = make_solver(options)
     straight.step(3)
     state = straight.snapshot()

@@ -25,8 +25,8 @@ LEAST_SQUARES = f"""
             inner_product_param {{ num_output: 1 weight_filler {{ type: "gaussian" std: 1 }} }} }}
     layer {{ name: "error" type: "Eltwise" bottom: "ip" bottom: "flat" top: "error"
             eltwise_param {{ coeff: 1 coeff: -1 }} }}
-    layer {{ name: "square" type: "Eltwise" bottom: "error" bottom: "error" top: "square" loss_weight: {0.5 / BATCH_SIZE}
-            eltwise_param {{ operation: PROD }} }}
+    layer {{ name: "square" type: "Eltwise" bottom: "error" bottom: "error" top: "square"
+            loss_weight: {0.5 / BATCH_SIZE} eltwise_param {{ operation: PROD }} }}
     layer {{ name: "silence" type: "Silence" bottom: "x_label" bottom: "target_label" }}
 """
 

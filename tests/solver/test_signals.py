@@ -1,0 +1,37 @@
+"""SIGINT and SIGHUP become requests, and only while the block runs."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from caffe_compat.solver import Action, signal_actions
+
+
+def send(number: signal.Signals) -> None:
+    os.kill(os.getpid(), number)
+
+
+@pytest.mark.parametrize("sigint", Action)
+@pytest.mark.parametrize("sighup", Action)
+def test_effects(sigint: Action, sighup: Action) -> None:
+    with signal_actions(sigint, sighup) as request:
+        assert request() is Action.NONE
+        send(signal.SIGINT)
+        assert request() is sigint
+        assert request() is Action.NONE
+        send(signal.SIGINT)
+        send(signal.SIGHUP)
+        assert [request(), request()] == [sighup, sigint]
+
+
+def test_the_handlers_of_before_come_back() -> None:
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGHUP)
+    with pytest.raises(RuntimeError), signal_actions():
+        assert signal.getsignal(signal.SIGINT) is not before[0]
+        raise RuntimeError
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGHUP)) == before
+    with pytest.raises(KeyboardInterrupt):
+        send(signal.SIGINT)
