@@ -94,8 +94,8 @@ def check_databases(sources: Sequence[SourceInfo], path: str | None = None) -> N
     Args:
         path: the net's file, for messages.
     Raises: DataError if a database no longer has the records its side file tells of, or two databases of one group
-        differ in their number of records or in their order. Databases without side files are only warned of, once,
-        when their lengths differ.
+        differ in their number of records or in their order. Where nothing says that databases belong together, one
+        warning when their lengths differ.
     """
     first: dict[str, SourceInfo] = {}
     for source in sources:
@@ -103,8 +103,7 @@ def check_databases(sources: Sequence[SourceInfo], path: str | None = None) -> N
             _check_against_side_file(source, path)
             other = first.setdefault(source.group.group, source)
             _check_pair(other, source, path)
-    loose = [source for source in sources if source.group is None]
-    if len({source.records for source in sources}) > 1 and loose:
+    if len({source.records for source in sources}) > 1:
         lengths = ", ".join(f"{source.name} ({source.records} records)" for source in sources)
         logger.warning(
             "%sdatabases of different lengths are read side by side: %s. Records are joined by position, so they "

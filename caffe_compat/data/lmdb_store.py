@@ -21,7 +21,7 @@ logger = logging.getLogger("caffe_compat")
 
 RECORDS_PER_COMMIT = 1000
 _FIRST_MAP_SIZE = 64 * 2**20
-_MAX_STEPS = 1000  # a jump forward of at most this many records walks the cursor and needs no table of keys
+_MAX_STEPS, _FEW_STEPS = 4096, 16  # how far the cursor walks rather than make, or use, the table of keys
 _HOW_TO_MAKE_ONE = (
     "tools/convert_imageset.py makes an image database and tools/convert_labelset.py a label database from a list; "
     "tools/import_cifar10n.py, import_clothing1m.py and make_demo_data.py make all databases of a data set"
@@ -108,9 +108,12 @@ class LmdbReader:
         return self.read_all([position])[0]
 
     def read_all(self, positions: Iterable[int]) -> list[bytes]:
-        """The records at these positions. Raises: IndexError outside [0, len)."""
-        cursor = self._open_cursor()
-        return [bytes(self._move(cursor, position).value()) for position in positions]
+        """The records at these positions. Raises: IndexError outside [0, len); DataError for a damaged database."""
+        try:
+            cursor = self._open_cursor()
+            return [bytes(self._move(cursor, position).value()) for position in positions]
+        except lmdb.Error as exc:
+            raise DataError(f"a damaged LMDB database: {exc}", path=self.path) from exc
 
     def key(self, position: int) -> bytes:
         """The key at ``position``, 0-based, in key order."""
@@ -132,10 +135,12 @@ class LmdbReader:
     def _move(self, cursor: lmdb.Cursor, position: int) -> lmdb.Cursor:
         if not 0 <= position < self._length:
             raise IndexError(f"{self.path}: record {position} of {self._length}")
-        if position == 0:
+        if not 0 <= self._position <= position:
             cursor.first()
-        elif 0 <= self._position <= position <= self._position + _MAX_STEPS:
-            for _ in range(position - self._position):
+            self._position = 0
+        steps = position - self._position
+        if steps <= (_MAX_STEPS if self._keys is None else _FEW_STEPS):
+            for _ in range(steps):
                 cursor.next()
         else:
             cursor.set_key(self.keys()[position])

@@ -58,12 +58,12 @@ class Transformer:
         channels, height, width = shape
         crop = self.crop_size
         if crop and (height < crop or width < crop):
-            raise DataError(expected_got(f"at least {crop} x {crop} pixels (crop_size)", f"{height} x {width}"))
+            raise _misfit("crop_size", f"records of at least {crop} x {crop} pixels", f"{height} x {width}")
         if self._mean is not None and self._mean.shape != tuple(shape):
-            wanted = f"records of the mean's size {_size(self._mean.shape)}"
-            raise DataError(f'mean_file "{self._mean_file}": {expected_got(wanted, _size(shape))}')
+            wanted = f'records of the size of "{self._mean_file}", {_size(self._mean.shape)}'
+            raise _misfit("mean_file", wanted, _size(shape))
         if self._mean_values.size not in (0, 1, channels):
-            raise DataError(expected_got(f"1 mean_value or as many as channels ({channels})", self._mean_values.size))
+            raise _misfit("mean_value", f"1 or as many as channels ({channels})", self._mean_values.size)
         return (channels, crop, crop) if crop else (channels, height, width)
 
     def draw(self, first_record: int, count: int) -> np.ndarray:
@@ -114,6 +114,10 @@ class Transformer:
         else:
             top, left = spare[0] // 2, spare[1] // 2
         return slice(top, top + crop), slice(left, left + crop)
+
+
+def _misfit(field: str, expected: str, got: object) -> DataError:
+    return DataError(expected_got(expected, got), field=f"transform_param.{field}")
 
 
 def _size(shape: Sequence[int]) -> str:

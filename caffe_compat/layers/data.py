@@ -14,10 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from caffe_compat.data.batches import BatchDataset, load_index
 from caffe_compat.data.datum import decode_datum, parse_datum
 from caffe_compat.data.group import SourceInfo, read_group, side_file
 from caffe_compat.data.lmdb_store import LmdbReader
-from caffe_compat.data.loader import BatchDataset, BatchLoader, choose_workers, load_index
+from caffe_compat.data.loader import BatchLoader, choose_workers
 from caffe_compat.data.transformer import Transformer
 from caffe_compat.errors import CaffeCompatError, DataError, PrototxtError, expected_got
 from caffe_compat.layers.base import Layer, Shape, register
@@ -65,7 +66,7 @@ class DataLayer(Layer):
         except CaffeCompatError as exc:
             raise self._located(exc) from exc
         self._warn_of_raw(datum.encoded)
-        workers = choose_workers(options.batch_size * image.size, datum.encoded)
+        workers = choose_workers(options.batch_size * image.size, datum.encoded, options.prefetch)
         if workers:
             self._reader.close()  # LMDB must not be open where worker processes start from
         self.loader = BatchLoader(self.dataset, workers, options.prefetch)

@@ -1,0 +1,138 @@
+"""Batches of a database: which records, in which order, as arrays."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, get_worker_info
+
+from caffe_compat.data.datum import decode_datum, parse_datum, stack_raw
+from caffe_compat.data.lmdb_store import LmdbReader
+from caffe_compat.data.transformer import Transformer
+from caffe_compat.errors import DataError, expected_got
+
+Batch = tuple[Tensor, Tensor]
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+def load_index(path: str | os.PathLike[str], num_records: int) -> np.ndarray:
+    """The reading order in ``path``: (N,) int64 positions in [0, num_records), memory-mapped.
+
+    Raises: DataError naming the file.
+    """
+    if not Path(path).is_file():
+        raise _bad_index(path, "no index there; tools/mix_datasets.py makes one")
+    try:
+        index = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError, OSError) as exc:
+        raise _bad_index(path, f"not a .npy file: {exc}") from exc
+    if index.dtype != np.int64 or index.ndim != 1 or index.size == 0:
+        raise _bad_index(path, expected_got("int64 of shape (N,), N > 0", f"{index.dtype} of shape {index.shape}"))
+    least, most = int(index.min()), int(index.max())
+    if least < 0 or most >= num_records:
+        raise _bad_index(path, expected_got(f"positions in [0, {num_records})", f"[{least}, {most}]"))
+    return index
+
+
+def _bad_index(path: str | os.PathLike[str], problem: str) -> DataError:
+    return DataError(problem, path=os.fspath(path), field="data_param.index")
+
+
+class BatchDataset(Dataset[Batch]):
+    """Batch k of a database: records k*B .. k*B+B-1, counted from ``start`` and modulo the number of records.
+
+    Args:
+        reader: the database.
+        index: the reading order, (N,) int64 positions in key order; None reads in key order.
+        transformer: applied to each record.
+        batch_size: B.
+        start: running number of the first record.
+    """
+
+    def __init__(
+        self, reader: LmdbReader, index: np.ndarray | None, transformer: Transformer, batch_size: int, start: int = 0
+    ) -> None:
+        self.reader, self.index, self.transformer = reader, index, transformer
+        self.batch_size, self.start = batch_size, start
+        self.num_records = len(reader) if index is None else len(index)
+        if index is not None:
+            reader.keys()  # once, here, instead of in every worker
+
+    def positions(self, first: int, count: int) -> list[int]:
+        """The places in key order of the records with running numbers ``first`` to ``first + count - 1``."""
+        places = np.arange(first, first + count) % self.num_records
+        return (places if self.index is None else self.index[places]).tolist()
+
+    def wraps(self, batch: int) -> int:
+        """How many times the last record is read in this batch."""
+        first = self.start + batch * self.batch_size
+        return (first + self.batch_size) // self.num_records - first // self.num_records
+
+    def __getitem__(self, batch: int) -> Batch:
+        """Shapes: data (B, C, h, w), labels (B,), both float32. Raises: DataError naming the record."""
+        first = self.start + batch * self.batch_size
+        positions = self.positions(first, self.batch_size)
+        bits = self.transformer.draw(first, self.batch_size)
+        datums = list(self._each(parse_datum, self.reader.read_all(positions), positions))
+        stack = stack_raw(datums)
+        if stack is None:
+            images = self._each(lambda datum: decode_datum(datum, self.transformer.decode), datums, positions)
+            data = self._transformed(images, bits, positions)
+        else:
+            data = self._new_batch(stack.shape[1:], positions[0])
+            self.transformer.transform_stack(stack, bits, data.numpy())
+        return data, torch.tensor([datum.label for datum in datums], dtype=torch.float32)
+
+    def _transformed(self, images: Iterator[np.ndarray], bits: np.ndarray, positions: list[int]) -> Tensor:
+        """Decode and transform one record after the other: an image is used while it is in the processor's cache."""
+        first = next(images)
+        data = self._new_batch(first.shape, positions[0])
+        batch = data.numpy()
+        self.transformer.transform(first, bits[0], batch[0])
+        for item, image in enumerate(images, start=1):
+            if image.shape != first.shape:
+                raise self._located(DataError(_sizes_differ(first.shape, image.shape)), positions[item])
+            self.transformer.transform(image, bits[item], batch[item])
+        return data
+
+    def _new_batch(self, record_shape: tuple[int, ...], position: int) -> Tensor:
+        try:
+            return _empty((self.batch_size, *self.transformer.output_shape(record_shape)))
+        except DataError as exc:
+            raise self._located(exc, position) from exc
+
+    def _each(
+        self, function: Callable[[_Item], _Result], items: Iterable[_Item], positions: list[int]
+    ) -> Iterator[_Result]:
+        """``function`` of each item; a DataError of its says which record it is about."""
+        for item, position in zip(items, positions, strict=True):
+            try:
+                yield function(item)
+            except DataError as exc:
+                raise self._located(exc, position) from exc
+
+    def _located(self, exc: DataError, position: int) -> DataError:
+        problem = f"record {os.fsdecode(self.reader.key(position))}: {exc.problem}"
+        return DataError(problem, path=self.reader.path, field=exc.field)
+
+
+def _sizes_differ(first: tuple[int, ...] | None, other: tuple[int, ...]) -> str:
+    return (
+        f"all records of a batch must have one size: {expected_got(f'{first} as in the first', other)} (channels, "
+        f"height, width); use batch_size 1, or convert_imageset's --resize_height and --resize_width"
+    )
+
+
+def _empty(shape: tuple[int, ...]) -> Tensor:
+    """An uninitialised float32 tensor; in a worker it lies in shared memory, so handing it over copies nothing."""
+    if get_worker_info() is None:
+        return torch.empty(shape)
+    storage = torch.UntypedStorage._new_shared(4 * int(np.prod(shape)))
+    return torch.empty(0, dtype=torch.float32).set_(storage, 0, shape)  # type: ignore[call-overload]

@@ -1,0 +1,143 @@
+"""Databases by position, and writing them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import pickle
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from databases import GOLDEN_RUN, records, write_labels
+
+from caffe_compat.data import Group, LmdbReader, describe, label_datum, lmdb_store, write_database
+from caffe_compat.data.group import read_group, side_file
+from caffe_compat.errors import DataError
+from caffe_compat.proto import caffe_pb2
+
+Records = Iterator[tuple[bytes, caffe_pb2.Datum]]
+
+
+def numbered(count: int) -> Records:
+    return ((b"%08d" % number, label_datum(number)) for number in range(count))
+
+
+def test_records_come_in_key_order_wherever_reading_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lmdb_store, "_MAX_STEPS", 50)
+    keys = [f"{number:05d}" + "x" * (number % 7) for number in range(500)]
+    shuffled = random.Random(0).sample(range(500), 500)
+    write_database(tmp_path / "db", ((keys[number].encode(), label_datum(number)) for number in shuffled))
+    expected = list(records(tmp_path / "db").values())
+    reader = LmdbReader(tmp_path / "db")
+    assert len(reader) == 500
+    for positions in ([0, 1, 2], [2, 2, 40, 80, 499, 0], [300, 299, 3, 499], shuffled):
+        assert reader.read_all(positions) == [expected[position] for position in positions]
+    assert reader.key(123).decode() == keys[123] and reader.read(124) == expected[124]
+    assert [reader.keys()[position].decode() for position in range(500)] == keys
+    assert len(reader.keys()) == 500 and reader.read_all([7, 450, 9]) == [expected[7], expected[450], expected[9]]
+
+
+@pytest.mark.parametrize("position", [-1, 3])
+def test_positions_outside_are_refused(tmp_path: Path, position: int) -> None:
+    with pytest.raises(IndexError, match=f"record {position} of 3"):
+        LmdbReader(write_labels(tmp_path / "db", [1, 2, 3])).read(position)
+
+
+def test_readers_share_a_database_and_travel(tmp_path: Path) -> None:
+    path = write_labels(tmp_path / "db", range(10))
+    one, other = LmdbReader(path), LmdbReader(path)
+    assert one.read(3) == other.read(3) == pickle.loads(pickle.dumps(one)).read(3)
+    one.close()
+    assert other.read(4) == one.read(4) != one.read(3)
+
+
+def test_a_child_process_reads_what_the_parent_has_open(tmp_path: Path) -> None:
+    reader = LmdbReader(write_labels(tmp_path / "db", range(10)))
+    before = reader.read_all([1, 2])
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        assert pool.apply(reader.read_all, ([1, 2],)) == before
+    assert reader.read_all([1, 2]) == before
+
+
+def test_no_database(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no LMDB database there.*tools/convert_imageset.py makes") as raised:
+        LmdbReader(tmp_path / "missing")
+    assert raised.value.path == str(tmp_path / "missing")
+
+
+def test_something_else_than_a_database(tmp_path: Path) -> None:
+    (tmp_path / "data.mdb").write_bytes(b"x" * 10000)
+    with pytest.raises(DataError, match="not an LMDB database .*tools/convert_imageset.py"):
+        LmdbReader(tmp_path)
+
+
+def test_an_empty_database(tmp_path: Path) -> None:
+    write_database(tmp_path / "db", iter([]))
+    with pytest.raises(DataError, match="without records"):
+        LmdbReader(tmp_path / "db")
+
+
+def test_a_database_cut_short(tmp_path: Path) -> None:
+    whole = (GOLDEN_RUN / "train_lmdb" / "data.mdb").read_bytes()
+    (tmp_path / "data.mdb").write_bytes(whole[:-4096])
+    with pytest.raises(DataError, match=f"cut short: expected at least {len(whole)} bytes, got {len(whole) - 4096}"):
+        LmdbReader(tmp_path)
+
+
+def test_a_damaged_page(tmp_path: Path) -> None:
+    whole = bytearray((GOLDEN_RUN / "train_lmdb" / "data.mdb").read_bytes())
+    for page in range(2, len(whole) // 4096):
+        whole[page * 4096 + 10 : page * 4096 + 12] = b"\xff\xff"  # the page's flags
+    (tmp_path / "data.mdb").write_bytes(whole)
+    with pytest.raises(DataError, match="damaged LMDB database"):
+        LmdbReader(tmp_path).read(0)
+
+
+def test_writing_commits_by_the_thousand_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "caffe_compat")
+    assert write_database(tmp_path / "db", numbered(2500)) == 2500
+    done = [message for message in caplog.messages if message.startswith("Processed")]
+    assert done == ["Processed 1000 files.", "Processed 2000 files.", "Processed 2500 files."]
+    assert list(records(tmp_path / "db")) == [b"%08d" % number for number in range(2500)]
+
+
+def test_the_map_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lmdb_store, "_FIRST_MAP_SIZE", 40960)
+    write_database(tmp_path / "db", numbered(3000))
+    assert len(records(tmp_path / "db")) == 3000
+
+
+def test_nothing_appears_when_a_record_cannot_be_made(tmp_path: Path) -> None:
+    def broken() -> Records:
+        yield from numbered(1200)
+        raise DataError("a bad image")
+
+    with pytest.raises(DataError, match="a bad image"):
+        write_database(tmp_path / "db", broken())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_existing_database_stays(tmp_path: Path) -> None:
+    write_labels(tmp_path / "db", [5])
+    before = records(tmp_path / "db")
+    with pytest.raises(DataError, match="exists already; remove it or give another name"):
+        write_database(tmp_path / "db", numbered(3))
+    assert records(tmp_path / "db") == before
+
+
+@pytest.mark.parametrize(
+    "key, problem",
+    [(b"00000001", "two records have the key 00000001"), (b"", "1 to 511 bytes, got 0"), (b"x" * 512, "got 512")],
+)
+def test_keys_that_cannot_be_written(tmp_path: Path, key: bytes, problem: str) -> None:
+    with pytest.raises(DataError, match=problem):
+        write_database(tmp_path / "db", [*numbered(3), (key, label_datum(0))])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_side_file_lies_beside_the_records(tmp_path: Path) -> None:
+    group = describe("g", ["a", "b"])
+    write_database(tmp_path / "db", numbered(2), group)
+    assert read_group(side_file(tmp_path / "db")) == group == Group("g", 2, group.paths_sha256)
+    assert sorted(file.name for file in (tmp_path / "db").iterdir()) == ["data.mdb", "group.json"]
