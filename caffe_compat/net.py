@@ -135,9 +135,8 @@ class Net(nn.Module):
             tops = tuple(self._as_blob(inputs[name]) for name in node.tops)
         else:
             bottoms = [self._bottom(node, index) for index in range(len(node.bottoms))]
-            overwrites = node.overwrites and not self.debug_info  # whose hooks want the bottom as it was
             try:
-                tops = (node.layer.forward_in_place(bottoms[0]),) if overwrites else node.layer(*bottoms)
+                tops = self._compute(node, bottoms)
             except RuntimeError as exc:
                 exc.add_note(f'in layer "{node.name}" ({node.layer.param.type})')
                 raise
@@ -150,6 +149,13 @@ class Net(nn.Module):
             if weight:
                 losses.append(_weighted(top, weight))
         return losses
+
+    def _compute(self, node: Node, bottoms: list[Tensor]) -> tuple[Tensor, ...]:
+        if node.overwrites and not self.debug_info:  # whose hooks want the bottom as it was
+            bottom = bottoms[0]
+            if not (bottom.is_leaf and bottom.requires_grad):  # a leaf with a gradient cannot be written over
+                return (node.layer.forward_in_place(bottom),)
+        return node.layer(*bottoms)
 
     def _bottom(self, node: Node, index: int) -> Tensor:
         name = node.bottoms[index]

@@ -299,6 +299,14 @@ def test_propagate_down_true_forces_it(x: torch.Tensor) -> None:
     assert net.blobs["data"].grad is not None
 
 
+def test_forcing_a_gradient_below_an_in_place_layer(x: torch.Tensor) -> None:
+    """Nothing below learns, so the blob starts the graph: it cannot be overwritten."""
+    relu = 'layer { name: "relu" type: "ReLU" bottom: "a" top: "a" propagate_down: true }\n'
+    net = Net(DATA + product("a", extra="param { lr_mult: 0 } param { lr_mult: 0 }") + relu)
+    net(data=x)
+    assert net.blobs["a"].requires_grad and net.blobs["a"].min() >= 0
+
+
 def test_no_grad_is_respected(x: torch.Tensor) -> None:
     net = Net("force_backward: true\n" + DATA + product())
     with torch.no_grad():

@@ -120,10 +120,10 @@ class Pooling(Layer):
 
     def _maximum(self, bottom: Tensor, size: Pair) -> tuple[Tensor, Tensor]:
         """The maxima and their positions in the plane."""
-        top, index = self._torch_maximum(bottom, size)
-        if bottom.is_cuda or not torch.isfinite(top.detach().sum()):  # on a GPU looking would cost a synchronisation
+        if bottom.is_cuda:  # looking whether there is a NaN would stop the stream
             return self._maximum_past_nan(bottom, size)
-        return top, index
+        top, index = self._torch_maximum(bottom, size)
+        return (top, index) if torch.isfinite(top.detach().sum()) else self._maximum_past_nan(bottom, size)
 
     def _torch_maximum(self, bottom: Tensor, size: Pair) -> tuple[Tensor, Tensor]:
         kernel = self.kernel(bottom.shape)
