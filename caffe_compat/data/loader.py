@@ -84,8 +84,7 @@ class BatchLoader:
     def __next__(self) -> Batch:
         """Raises: DataError, whether a record was bad here or in a worker."""
         if self._batches is None:
-            start = _from_workers if self.num_workers else _from_thread
-            self._batches = start(self, _CountUp(self._batch))
+            self._batches = self._start(_CountUp(self._batch))
         try:
             batch = next(self._batches)
             if isinstance(batch, DataError):
@@ -97,6 +96,11 @@ class BatchLoader:
             logger.info("Restarting data prefetching from start.")
         self._batch += 1
         return batch
+
+    def _start(self, batches: _CountUp) -> Iterator[Batch | DataError]:
+        if self.num_workers:
+            return _from_workers(self.dataset, batches, self.num_workers, self.prefetch)
+        return _from_thread(self.dataset, batches)
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_batches": None}
@@ -127,16 +131,18 @@ class _Guarded(Dataset[Batch | DataError]):
             return exc
 
 
-def _from_workers(loader: BatchLoader, batches: _CountUp) -> Iterator[Batch | DataError]:
+def _from_workers(
+    dataset: BatchDataset, batches: _CountUp, num_workers: int, prefetch: int
+) -> Iterator[Batch | DataError]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "This DataLoader will create")  # more workers than cores: as was asked for
         return iter(
             DataLoader(
-                _Guarded(loader.dataset),
+                _Guarded(dataset),
                 batch_size=None,
                 sampler=batches,
-                num_workers=loader.num_workers,
-                prefetch_factor=max(1, -(-loader.prefetch // loader.num_workers)),
+                num_workers=num_workers,
+                prefetch_factor=max(1, -(-prefetch // num_workers)),
                 collate_fn=_as_it_is,
                 worker_init_fn=_set_up_worker,
             )
@@ -154,9 +160,9 @@ def _set_up_worker(_: int) -> None:
     cv2.setNumThreads(0)
 
 
-def _from_thread(loader: BatchLoader, batches: _CountUp) -> Iterator[Batch]:
+def _from_thread(dataset: BatchDataset, batches: _CountUp) -> Iterator[Batch]:
     thread = ThreadPoolExecutor(1, thread_name_prefix="data")  # ends with this generator
-    ahead: Future[Batch] = thread.submit(loader.dataset.__getitem__, batches.start)
+    ahead: Future[Batch] = thread.submit(dataset.__getitem__, batches.start)
     for batch in batches:
-        ready, ahead = ahead, thread.submit(loader.dataset.__getitem__, batch + 1)
+        ready, ahead = ahead, thread.submit(dataset.__getitem__, batch + 1)
         yield ready.result()
