@@ -128,7 +128,8 @@ def changes(
     field: str, base: str, changed: str, *along: str, refused: str = "", message: type = SolverParameter
 ) -> Changes:
     observe = observe_solver if message is SolverParameter else observe_resuming
-    return Changes(f"{message.DESCRIPTOR.name}.{field}", base, changed, along, observe, refused=refused, message=message)
+    name = f"{message.DESCRIPTOR.name}.{field}"
+    return Changes(name, base, changed, along, observe, refused=refused, message=message)
 
 
 def added(field: str, text: str, base: str = BASE, *along: str, refused: str = "") -> Changes:
@@ -209,11 +210,13 @@ DEVICE: list[Row] = [
 
 HISTORY = """history { shape { dim: 3 dim: 3 } data: [1, 2, 3, 4, 5, 6, 7, 8, 9] }
     history { shape { dim: 3 } data: [1, 2, 3] }"""
+ONE_MORE = "history { shape { dim: 1 } data: [1] }"
+TOO_LONG = "Incorrect length of history blobs: expected 2, got 3"
 STATE: list[Row] = [
     changes("iter", f"iter: 1 {HISTORY}", f"iter: 2 {HISTORY}", message=SolverState),
-    changes("learned_net", *(f'iter: 1 learned_net: "{name}.caffemodel" {HISTORY}' for name in "ab"), message=SolverState),
-    changes("history", f"iter: 1 {HISTORY}", f"iter: 1 {HISTORY} history {{ shape {{ dim: 1 }} data: [1] }}", message=SolverState,
-            refused="Incorrect length of history blobs: expected 2, got 3"),
+    changes("learned_net", *(f'{HISTORY} iter: 1 learned_net: "{name}.caffemodel"' for name in "ab"),
+            message=SolverState),
+    changes("history", f"iter: 1 {HISTORY}", f"iter: 1 {HISTORY} {ONE_MORE}", refused=TOO_LONG, message=SolverState),
     changes("current_step", f"iter: 2 {HISTORY}", f"iter: 2 current_step: 2 {HISTORY}", message=SolverState),
 ]
 
