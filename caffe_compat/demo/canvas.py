@@ -56,7 +56,7 @@ class Canvas:
         return u, v
 
     def mask(self, outlines: Sequence[np.ndarray]) -> tuple[np.ndarray, slice, slice] | None:
-        """Coverage of polygons (given in garment points): uint8 window, its rows and columns; None when off the picture."""
+        """Coverage of polygons (garment points): uint8 window, its rows and columns; None when off the picture."""
         corners = [self.pixels(outline) for outline in outlines]
         every = np.concatenate(corners)
         height, width = self.image.shape[:2]
@@ -131,9 +131,9 @@ class Canvas:
         size = max(int(radius * self.unit * (1 << _SHIFT)), 8)
         cv2.circle(self.image, (int(x), int(y)), size, colour, -1, cv2.LINE_AA, _SHIFT)
 
-    def modulate(self, field: np.ndarray, coverage: np.ndarray) -> None:
-        """Lighten and darken: multiply by 1 + field where covered. field float32 (H, W), coverage uint8 (H, W)."""
-        gain = 1 + field * (coverage * np.float32(1 / 255))
+    def modulate(self, field: np.ndarray | float, coverage: np.ndarray) -> None:
+        """Multiply by 1 + field where covered: field float32 (H, W) or a number, coverage uint8 (H, W)."""
+        gain = 1 + np.asarray(field, np.float32) * (coverage * np.float32(1 / 255))
         np.copyto(self.image, np.clip(self.image * gain[:, :, None], 0, 255).astype(np.uint8))
 
 

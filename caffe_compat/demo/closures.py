@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from caffe_compat.demo.canvas import Canvas, Frame
-from caffe_compat.demo.collars import LEFT, draw_shirt_front, shade
-from caffe_compat.demo.shapes import NECK_Y, half_width, mirrored, neckline, rectangle
+from caffe_compat.demo.collars import draw_shirt_front
+from caffe_compat.demo.colours import shade
+from caffe_compat.demo.garment import Garment
+from caffe_compat.demo.shapes import LEFT, NECK_Y, SIDES, half_width, mirrored, neckline, rectangle
 from caffe_compat.demo.style import Style
-
-if TYPE_CHECKING:
-    from caffe_compat.demo.garments import Garment
 
 
 def draw(canvas: Canvas, garment: Garment) -> None:
@@ -47,7 +44,7 @@ def _open_front(canvas: Canvas, garment: Garment) -> None:
     edge = np.concatenate([neckline(style)[::-1], [(0.75 * wide, style.waist_y), (wide, low)]])
     edge[: len(edge) - 2, 0] = np.maximum(edge[: len(edge) - 2, 0], 0.5 * wide)
     inside = np.concatenate([edge, [(0.0, low - 0.02), (0.0, NECK_Y + 0.05)]])
-    for side in (LEFT, np.ones(2)):
+    for side in SIDES:
         canvas.fill(inside * side, shade(style.third, 0.9))
         band = np.concatenate([edge, (edge + (0.06, 0.0))[::-1]]) * side
         canvas.paint(band, garment.cloth.paint(ribbed=style.rib > 0 or style.knit > 0, darker=0.85), Frame(), 1.0, 0.3)
@@ -96,7 +93,7 @@ def _pockets(canvas: Canvas, garment: Garment) -> None:
     if style.kangaroo:
         _kangaroo(canvas, garment)
     if style.flap_pockets:
-        for side in (LEFT, np.ones(2)):
+        for side in SIDES:
             _flap_pocket(canvas, garment, side)
     if style.chest_pocket:
         pocket = np.array([(0.14, -0.42), (0.36, -0.42), (0.36, -0.2), (0.25, -0.15), (0.14, -0.2)])
@@ -109,7 +106,7 @@ def _pockets(canvas: Canvas, garment: Garment) -> None:
 def _kangaroo(canvas: Canvas, garment: Garment) -> None:
     style = garment.style
     low = style.length - style.rib_hem
-    wide = 0.72 * float(half_width(style, low))
+    wide = 0.72 * half_width(style, low)
     pouch = mirrored(np.array([(0, low - 0.4), (0.5 * wide, low - 0.4), (wide, low - 0.18), (wide, low), (0, low)]))
     canvas.paint(pouch, garment.cloth.paint(darker=1.03), Frame(), 1.0, 0.3)
     canvas.line(pouch, shade(style.colour, 0.55), 0.018, closed=True)
@@ -131,8 +128,8 @@ def _flap_pocket(canvas: Canvas, garment: Garment, side: np.ndarray) -> None:
 def _hip_pockets(canvas: Canvas, garment: Garment) -> None:
     style = garment.style
     y = min(style.waist_y + 0.22, style.length - 0.2)
-    middle = 0.62 * float(half_width(style, y))
-    for side in (LEFT, np.ones(2)):
+    middle = 0.62 * half_width(style, y)
+    for side in SIDES:
         if style.hip_pockets == "slit":
             slit = np.array([(middle - 0.06, y - 0.1), (middle + 0.08, y + 0.14)]) * side
             canvas.line(slit, shade(style.colour, 0.42), 0.04)

@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from caffe_compat.demo.canvas import Canvas, Frame
-from caffe_compat.demo.shapes import NECK_Y, curve, ellipse, mirrored, neckline
-from caffe_compat.demo.style import Colour, Style
-
-if TYPE_CHECKING:
-    from caffe_compat.demo.garments import Garment
-
-LEFT = np.array([-1.0, 1.0])
-
-
-def shade(colour: Colour, factor: float) -> Colour:
-    """A colour darkened (below 1) or lightened (above)."""
-    blue, green, red = (min(255.0, value * factor) for value in colour)
-    return blue, green, red
+from caffe_compat.demo.colours import shade
+from caffe_compat.demo.garment import Garment
+from caffe_compat.demo.shapes import NECK_Y, SIDES, curve, ellipse, hood_outline, mirrored, neckline
+from caffe_compat.demo.style import Style
 
 
 def draw(canvas: Canvas, garment: Garment) -> None:
@@ -43,13 +32,6 @@ def draw(canvas: Canvas, garment: Garment) -> None:
         _drawstrings(canvas, style)
 
 
-def hood_outline(style: Style) -> np.ndarray:
-    """The hood as it stands behind the neck."""
-    height, width = 0.5 * style.hood, style.neck_width + 0.12 * style.hood
-    right = [(0, NECK_Y - height), (0.6 * width, NECK_Y - 0.88 * height), (width, NECK_Y - 0.4 * height)]
-    return mirrored(curve([*right, (width + 0.04, NECK_Y + 0.06), (0.7 * width, NECK_Y + 0.16), (0, NECK_Y + 0.18)], 5))
-
-
 def draw_hood(canvas: Canvas, garment: Garment) -> None:
     """The hood, with its dark inside and, on some, fur along the edge."""
     style = garment.style
@@ -71,7 +53,7 @@ def _hood_edges(canvas: Canvas, garment: Garment) -> None:
     low = NECK_Y + style.neck_depth + 0.1
     outer = curve([(width, NECK_Y - 0.08), (width + 0.02, NECK_Y + 0.06), (0.55 * width, low - 0.06), (0.0, low)], 5)
     inner = curve([(0, low - 0.13), (0.5 * width, NECK_Y + 0.06), (0.8 * width, NECK_Y - 0.06)], 5)
-    for side in (LEFT, np.ones(2)):
+    for side in SIDES:
         canvas.paint(np.concatenate([outer, inner]) * side, garment.cloth.paint(darker=0.94), Frame(), roundness=0.9)
 
 
@@ -80,7 +62,7 @@ def _rib_neck(canvas: Canvas, garment: Garment) -> None:
     inner = neckline(style)
     outer = inner * (1 + style.rib_neck / style.neck_width, 1) + (0, style.rib_neck)
     outer[-1, 1] = inner[-1, 1] + 0.02
-    for side in (LEFT, np.ones(2)):
+    for side in SIDES:
         band = np.concatenate([inner, outer[::-1]]) * side
         canvas.paint(band, garment.cloth.paint(ribbed=True, darker=0.86), Frame(), garment.opacity, 0.3)
 
@@ -90,7 +72,7 @@ def _turtle(canvas: Canvas, garment: Garment) -> None:
     width, height = style.neck_width + 0.03, style.turtle
     low = NECK_Y + style.neck_depth + 0.05
     right = curve([(0, NECK_Y - height + 0.02), (0.8 * width, NECK_Y - height), (width, NECK_Y - 0.4 * height)], 4)
-    rolled = curve([(width, NECK_Y - 0.4 * height), (width + 0.02, NECK_Y + 0.02), (0.6 * width, low - 0.03), (0, low)], 4)
+    rolled = curve([right[-1], (width + 0.02, NECK_Y + 0.02), (0.6 * width, low - 0.03), (0, low)], 4)
     canvas.paint(mirrored(np.concatenate([right, rolled])), garment.cloth.paint(ribbed=True), Frame(), roundness=0.9)
     fold = curve([(-width, NECK_Y - 0.3 * height), (0, NECK_Y - 0.12 * height), (width, NECK_Y - 0.3 * height)], 5)
     canvas.line(fold, shade(style.colour, 0.6), 0.015)
@@ -100,11 +82,12 @@ def _stand(canvas: Canvas, garment: Garment) -> None:
     style = garment.style
     width, low = style.neck_width, NECK_Y + style.neck_depth
     inside = curve([(0, low - 0.02), (0.6 * width, low - 0.06), (width, NECK_Y + 0.02)], 5)
-    top = curve([(width * 1.02, NECK_Y - style.stand), (0.5 * width, low - 0.7 * style.stand - 0.05), (0.02, low - 0.5 * style.stand)], 5)
-    behind = mirrored(np.array([(0, NECK_Y - style.stand - 0.03), (width, NECK_Y - style.stand), (width, NECK_Y), (0, NECK_Y)]))
+    high, front = NECK_Y - style.stand, (0.02, low - 0.5 * style.stand)
+    top = curve([(1.02 * width, high), (0.5 * width, low - 0.7 * style.stand - 0.05), front], 5)
+    behind = mirrored(np.array([(0, high - 0.03), (width, high), (width, NECK_Y), (0, NECK_Y)]))
     if style.hood == 0:
         canvas.paint(behind, garment.cloth.paint(darker=0.5), Frame(), roundness=0.2)
-    for side in (LEFT, np.ones(2)):
+    for side in SIDES:
         leaf = np.concatenate([inside, top]) * side
         canvas.paint(leaf, garment.cloth.paint(in_second=style.yoke != 0), Frame(), roundness=0.7)
         canvas.line(top * side, shade(style.colour, 0.6), 0.012)
@@ -124,7 +107,7 @@ def _shirt_collar(canvas: Canvas, garment: Garment) -> None:
             (0.75 * width + 0.12 * size, low + 0.2 * size),
         ]
     )
-    for side in (LEFT, np.ones(2)):
+    for side in SIDES:
         canvas.paint(leaf * side, garment.cloth.paint(darker=1.08), Frame(), garment.opacity, 0.15)
         canvas.line(leaf[[0, 4, 3]] * side, shade(style.colour, 0.55), 0.016)
 
@@ -146,7 +129,7 @@ def _lapels(canvas: Canvas, garment: Garment) -> None:
             (0.45 * width, NECK_Y + 0.5 * style.neck_depth),
         ]
     )
-    for side in (LEFT, np.ones(2)):
+    for side in SIDES:
         canvas.paint(leaf * side, garment.cloth.paint(darker=1.12), Frame(), roundness=0.3)
         canvas.line(leaf[1:7] * side, shade(style.colour, 0.45), 0.016)
 
@@ -154,10 +137,11 @@ def _lapels(canvas: Canvas, garment: Garment) -> None:
 def draw_shirt_front(canvas: Canvas, style: Style) -> None:
     """The shirt and tie that show between lapels."""
     width, low = style.neck_width, NECK_Y + style.neck_depth
-    panel = mirrored(np.array([(0, NECK_Y - 0.06), (width, NECK_Y - 0.06), (0.7 * width, NECK_Y + 0.5 * style.neck_depth), (0, low + 0.03)]))
-    canvas.fill(panel, (238, 236, 234))
+    middle = (0.7 * width, NECK_Y + 0.5 * style.neck_depth)
+    panel = np.array([(0, NECK_Y - 0.06), (width, NECK_Y - 0.06), middle, (0, low + 0.03)])
+    canvas.fill(mirrored(panel), (238, 236, 234))
     leaf = np.array([(0.0, NECK_Y + 0.12), (0.9 * width, NECK_Y - 0.08), (0.75 * width, NECK_Y + 0.2)])
-    for side in (LEFT, np.ones(2)):
+    for side in SIDES:
         canvas.fill(leaf * side, (250, 250, 250))
         canvas.line(leaf * side, (170, 168, 166), 0.012, closed=True)
     if style.tie == "tie":
@@ -172,7 +156,7 @@ def _bow(canvas: Canvas, garment: Garment) -> None:
     y, size = NECK_Y + style.neck_depth + 0.02, 0.22 * style.bow
     loop = curve([(0.0, y), (0.6 * size, y - 0.5 * size), (size, y), (0.6 * size, y + 0.35 * size), (0.0, y)], 5)
     tail = np.array([(0.0, y), (0.05, y), (0.5 * size, y + 1.7 * size), (0.25 * size, y + 1.8 * size)])
-    for side in (LEFT, np.ones(2)):
+    for side in SIDES:
         canvas.paint(tail * side, garment.cloth.paint(darker=0.88), Frame(), roundness=0.4)
         canvas.paint(loop * side, garment.cloth.paint(darker=1.05), Frame(), roundness=0.8)
         canvas.line(loop * side, shade(style.colour, 0.6), 0.012)

@@ -48,3 +48,9 @@ def blend(first: Colour, second: Colour, share: float) -> Colour:
     """``first`` moved by ``share`` towards ``second``."""
     blue, green, red = (a + share * (b - a) for a, b in zip(first, second, strict=True))
     return blue, green, red
+
+
+def shade(colour: Colour, factor: float) -> Colour:
+    """A colour darkened (below 1) or lightened (above)."""
+    blue, green, red = (min(255.0, value * factor) for value in colour)
+    return blue, green, red

@@ -20,7 +20,10 @@ class Cloth:
     bumps: np.ndarray
 
     def paint(self, in_second: bool = False, ribbed: bool = False, darker: float = 1.0) -> Paint:
-        """The cloth as a paint; ``in_second`` the contrasting plain colour, ``ribbed`` as in cuffs, ``darker`` a factor."""
+        """The cloth as a paint.
+
+        Args: in_second: plain, in the contrasting colour. ribbed: as cuffs are. darker: a factor on the light.
+        """
 
         def at(u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray | float]:
             colour = np.array(self.style.second, np.float32) if in_second else self.colour(u, v)

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from caffe_compat.demo.canvas import Canvas, Frame, Paint
-from caffe_compat.demo.colours import colour
-from caffe_compat.demo.collars import LEFT, shade
-from caffe_compat.demo.shapes import NECK_Y, Arm, curve, ellipse, mirrored, rectangle, sleeve
+from caffe_compat.demo.colours import colour, shade
+from caffe_compat.demo.shapes import LEFT, NECK_Y, SIDES, Arm, curve, ellipse, mirrored, rectangle, sleeve
 from caffe_compat.demo.style import Colour, Style
 
 HANGER, FLAT, DUMMY, WORN = "hanger", "flat", "dummy", "worn"
@@ -28,14 +27,15 @@ class Figure:
     trousers: Colour
 
 
-def draw_figure_parameters(rng: np.random.Generator) -> Figure:
+def random_figure(rng: np.random.Generator) -> Figure:
     """A random way of showing a garment."""
     shown = str(rng.choice(_SHOWN, p=(0.3, 0.27, 0.18, 0.25)))
     low, high = _ARM_ANGLES[shown]
     angle = rng.uniform(low, high)
     arms = tuple(_arm(rng, shown, angle) for _ in range(2))
     skin = colour(rng, "skin") if shown == WORN else colour(rng, "nude", "white", "black", "grey")
-    return Figure(shown, (arms[0], arms[1]), skin, colour(rng, "black", "dark", "earth"), colour(rng, "denim", "dark", "grey"))
+    hair, trousers = colour(rng, "black", "dark", "earth"), colour(rng, "denim", "dark", "grey")
+    return Figure(shown, (arms[0], arms[1]), skin, hair, trousers)
 
 
 def _arm(rng: np.random.Generator, shown: str, angle: float) -> Arm:
@@ -73,7 +73,7 @@ def _hanger(canvas: Canvas, figure: Figure, style: Style) -> None:
     end = (style.shoulder - 0.05, NECK_Y + style.slope + 0.04)
     right = curve([(0.0, NECK_Y - 0.03), (0.5 * end[0], NECK_Y + 0.3 * style.slope), end], 5)
     canvas.lines([right, right * LEFT], bar, 0.045)
-    hook = [(0.0, NECK_Y - 0.03), (0.0, NECK_Y - 0.16), (0.07, NECK_Y - 0.22), (0.05, NECK_Y - 0.31), (-0.04, NECK_Y - 0.31)]
+    hook = np.array([(0.0, -0.03), (0.0, -0.16), (0.07, -0.22), (0.05, -0.31), (-0.04, -0.31)]) + (0.0, NECK_Y)
     canvas.line(curve(hook, 5), (150, 152, 155), 0.022)
 
 
@@ -83,9 +83,9 @@ def _stand(canvas: Canvas) -> None:
 
 
 def _torso(canvas: Canvas, figure: Figure) -> None:
-    right = [(0.0, NECK_Y), (0.14, NECK_Y - 0.02), (0.3, -0.74), (0.46, -0.66), (0.44, -0.4), (0.41, -0.25), (0.34, 0.0)]
-    hips = [(0.44, 0.35), (0.42, 0.52), (0.0, 0.6)]
-    canvas.paint(mirrored(curve([*right, *hips], 4)), _skin_paint(figure.skin), Frame(), roundness=0.7)
+    shoulder = [(0.0, NECK_Y), (0.14, NECK_Y - 0.02), (0.3, -0.74), (0.46, -0.66)]
+    flank = [(0.44, -0.4), (0.41, -0.25), (0.34, 0.0), (0.44, 0.35), (0.42, 0.52), (0.0, 0.6)]
+    canvas.paint(mirrored(curve(shoulder + flank, 4)), _skin_paint(figure.skin), Frame(), roundness=0.7)
 
 
 def _neck(canvas: Canvas, figure: Figure, top: float) -> None:
@@ -109,7 +109,7 @@ def _arms(canvas: Canvas, figure: Figure, style: Style) -> None:
     shoulder = max(style.shoulder, 0.47) if style.sleeve else 0.47
     skin = Style(shoulder=shoulder, slope=max(style.slope, 0.13), armhole=0.28, chest=shoulder - 0.08,
                  sleeve=1.1, sleeve_width=0.105, cuff_width=0.055)  # fmt: skip
-    for arm, side in zip(figure.arms, (LEFT, np.ones(2)), strict=True):
+    for arm, side in zip(figure.arms, SIDES, strict=True):
         canvas.paint(sleeve(skin, arm) * side, _skin_paint(figure.skin), Frame(), roundness=0.7)
         _, elbow, wrist = arm.path(skin)
         x, y = (wrist + 0.1 * (wrist - elbow)) * side
@@ -119,7 +119,7 @@ def _arms(canvas: Canvas, figure: Figure, style: Style) -> None:
 def _legs(canvas: Canvas, figure: Figure, style: Style) -> None:
     bare = style.length > 0.8 or style.leg_cut > 0.1
     leg = np.array([(0.02, 0.45), (0.43, 0.4), (0.4, 0.8), (0.3, 1.3), (0.27, 1.9), (0.1, 1.9), (0.08, 1.2)])
-    for side in (LEFT, np.ones(2)):
+    for side in SIDES:
         canvas.paint(leg * side, _skin_paint(figure.skin if bare else figure.trousers), Frame(), roundness=0.7)
     if not bare:
         canvas.fill(rectangle(-0.43, 0.3, 0.43, 0.6), figure.trousers)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from caffe_compat.demo import scene
+from caffe_compat.demo import rooms, scene
 from caffe_compat.demo.canvas import Canvas
+from caffe_compat.demo.drawing import draw_back, draw_front, draw_hood
 from caffe_compat.demo.fabrics import Cloth
-from caffe_compat.demo.figure import WORN, draw_behind, draw_figure_parameters, draw_head
-from caffe_compat.demo.garments import Garment, draw_back, draw_front, draw_hood
+from caffe_compat.demo.figure import WORN, draw_behind, draw_head, random_figure
+from caffe_compat.demo.garment import Garment
 from caffe_compat.demo.style import morph
 from caffe_compat.demo.wardrobe import dress_up
 
@@ -27,13 +28,13 @@ def draw_picture(true: int, look_alike: int, hardness: float, size: int, rng: np
     Args: hardness: in [0, 1]. size: of the picture, in pixels.
     Returns: uint8 (size, size, 3), BGR.
     """
-    figure = draw_figure_parameters(rng)
+    figure = random_figure(rng)
     style = morph(dress_up(true, rng), dress_up(look_alike, rng), morph_amount(hardness), rng)
     garment = Garment(style, Cloth(style, rng.standard_normal((12, 12))), figure.arms)
     outlines = garment.outlines()
     large = size * _SUPERSAMPLING
     matrix = scene.camera(outlines, figure.shown, large, rng)
-    canvas = Canvas(scene.background(figure.shown, large, 0.12 + 0.25 * hardness, rng), matrix)
+    canvas = Canvas(rooms.background(figure.shown, large, 0.12 + 0.25 * hardness, rng), matrix)
     scene.cast_shadow(canvas, outlines, rng.uniform(0.15, 0.45), rng)
     draw_behind(canvas, figure, style)
     draw_hood(canvas, garment)

@@ -10,6 +10,8 @@ import numpy as np
 from caffe_compat.demo.style import Style
 
 NECK_Y = -0.8
+LEFT, RIGHT = np.array([-1.0, 1.0]), np.ones(2)  # factors that take the right side's points to a side
+SIDES = (LEFT, RIGHT)
 _PIVOT_DROP = 0.1  # the arm's joint below the shoulder tip
 
 
@@ -32,7 +34,7 @@ def curve(points: np.ndarray | list[tuple[float, float]], steps: int = 6) -> np.
 
 def mirrored(right: np.ndarray) -> np.ndarray:
     """A closed outline from its right half, which runs from the top of the middle line to its bottom."""
-    left = right[::-1] * (-1.0, 1.0)
+    left = right[::-1] * LEFT
     return np.concatenate([right, left])
 
 
@@ -56,27 +58,54 @@ def neckline(style: Style, steps: int = 8) -> np.ndarray:
     return np.stack([x, y], axis=1)
 
 
-def half_width(style: Style, y: float | np.ndarray) -> np.ndarray:
-    """Half the body's width at heights below the underarm."""
-    underarm = NECK_Y + style.slope + style.armhole
+def half_width(style: Style, y: float) -> float:
+    """Half the body's width at a height below the underarm."""
+    underarm = _underarm(style)[1]
     heights = (underarm, max(style.waist_y, underarm + 0.05), style.length)
-    return np.interp(y, heights, (style.chest, style.waist, style.hem_width))
+    return float(np.interp(y, heights, (style.chest, style.waist, style.hem_width)))
 
 
 def body(style: Style) -> np.ndarray:
     """Outline of the garment without sleeves."""
-    tip = (style.shoulder, NECK_Y + style.slope)
-    underarm = (style.chest, tip[1] + style.armhole)
-    return mirrored(np.concatenate([neckline(style), _armhole(style, tip, underarm), _side(style, underarm), _hem(style)]))
+    return mirrored(_right_half(style))
 
 
-def _armhole(style: Style, tip: tuple[float, float], underarm: tuple[float, float]) -> np.ndarray:
+def hem(style: Style) -> np.ndarray:
+    """The body's lower edge, from right to left."""
+    right = _hem(style)
+    return np.concatenate([right[:-1], (right * LEFT)[::-1]])
+
+
+def upper_part(style: Style, y: float) -> np.ndarray:
+    """Outline of the part of the body above ``y``, which lies between the shoulder tip and the underarm."""
+    hole = armhole(style)
+    kept = np.concatenate([neckline(style), hole[hole[:, 1] < y]])
+    edge = float(np.interp(y, hole[:, 1], hole[:, 0]))
+    return mirrored(np.concatenate([kept[kept[:, 1] < y], [(edge, y), (0.0, y)]]))
+
+
+def _right_half(style: Style) -> np.ndarray:
+    return np.concatenate([neckline(style), armhole(style), _side(style), _hem(style)])
+
+
+def _shoulder_tip(style: Style) -> tuple[float, float]:
+    return style.shoulder, NECK_Y + style.slope
+
+
+def _underarm(style: Style) -> tuple[float, float]:
+    return style.chest, NECK_Y + style.slope + style.armhole
+
+
+def armhole(style: Style) -> np.ndarray:
+    """The right armhole, from the shoulder's tip down to the underarm, (7, 2)."""
+    tip, underarm = _shoulder_tip(style), _underarm(style)
     share = np.linspace(0, 1, 7)[:, None]
     inner = np.array([min(tip[0], underarm[0]) - style.scoop, tip[1] + 0.75 * style.armhole])
     return (1 - share) ** 2 * np.array(tip) + 2 * share * (1 - share) * inner + share**2 * np.array(underarm)
 
 
-def _side(style: Style, underarm: tuple[float, float]) -> np.ndarray:
+def _side(style: Style) -> np.ndarray:
+    underarm = _underarm(style)
     waist_y = max(style.waist_y, underarm[1] + 0.05)
     if style.length > waist_y + 0.05:
         side = curve([underarm, (style.waist, waist_y), (style.hem_width, style.length)])
@@ -94,6 +123,32 @@ def _hem(style: Style) -> np.ndarray:
     y = y + style.hem_wave * (np.sin(share * 17) - 0.4)
     y = y - style.leg_cut * np.clip((share - 0.2) / 0.8, 0, 1) ** 1.3
     return np.stack([x, y], axis=1)
+
+
+def body_pieces(style: Style) -> list[np.ndarray]:
+    """The body's outline: one polygon, or an upper and a lower one with a bare belly between."""
+    if style.midriff < 0.05:
+        return [body(style)]
+    underarm = _underarm(style)[1]
+    middle = 0.5 * (underarm + style.length)
+    top = underarm + 0.1 + (middle - underarm - 0.1) * (1 - style.midriff)
+    bottom = style.length - 0.3 - (style.length - 0.3 - middle) * (1 - style.midriff)
+    upper = np.concatenate([neckline(style), armhole(style), _under_edge(style, top)])
+    waist = np.array([(0, bottom + 0.03), (half_width(style, bottom), bottom)])
+    return [mirrored(upper), mirrored(np.concatenate([waist, _hem(style)]))]
+
+
+def _under_edge(style: Style, y: float) -> np.ndarray:
+    width = half_width(style, y)
+    return curve([(width, y), (0.55 * width, y + 0.06), (0.12 * width, y - 0.03), (0, y - 0.04)], 4)
+
+
+def hood_outline(style: Style) -> np.ndarray:
+    """The hood as it stands behind the neck."""
+    height, width = 0.5 * style.hood, style.neck_width + 0.12 * style.hood
+    top = [(0, NECK_Y - height), (0.6 * width, NECK_Y - 0.88 * height), (width, NECK_Y - 0.4 * height)]
+    bottom = [(width + 0.04, NECK_Y + 0.06), (0.7 * width, NECK_Y + 0.16), (0, NECK_Y + 0.18)]
+    return mirrored(curve([*top, *bottom], 5))
 
 
 @dataclass(frozen=True)
@@ -125,7 +180,7 @@ def sleeve(style: Style, arm: Arm, start: float = 0.0, end: float = 1.0, widen: 
         width = width + style.puff * np.abs(np.sin(np.pi * along / 0.5))
     outer, inner = centre + outward * width[:, None], centre - outward * width[:, None]
     if start == 0:
-        tip = (style.shoulder - 0.06, NECK_Y + style.slope - 0.02)
+        tip = (style.shoulder - 0.06, _shoulder_tip(style)[1] - 0.02)
         outer = np.concatenate([[tip], curve(np.concatenate([[(style.shoulder + 0.01, tip[1] + 0.03)], outer[1:]]), 4)])
-        inner = np.concatenate([[(style.chest - 0.06, NECK_Y + style.slope + style.armhole)], inner[2:]])
+        inner = np.concatenate([[(style.chest - 0.06, _underarm(style)[1])], inner[2:]])
     return np.concatenate([outer, inner[::-1]])

@@ -19,7 +19,7 @@ def _geometry(default: float) -> Any:
 
 @dataclass(frozen=True)
 class Style:
-    """A garment. Geometry moves gradually from one garment to another; every other field is either one's or the other's."""
+    """A garment. Geometry moves gradually from one garment to another; the other fields are one's or the other's."""
 
     neck_width: float = _geometry(0.2)
     neck_depth: float = _geometry(0.12)
@@ -94,10 +94,13 @@ def morph(style: Style, other: Style, amount: float, rng: np.random.Generator) -
     Args: amount: in [0, 1]; 0 returns ``style``, 1 ``other``. For one state of ``rng`` it moves steadily.
     """
     changes: dict[str, Any] = {}
+    details = []
     for item in fields(Style):
-        mine, theirs, threshold = getattr(style, item.name), getattr(other, item.name), rng.random()
+        mine, theirs = getattr(style, item.name), getattr(other, item.name)
         if item.metadata.get("geometry"):
             changes[item.name] = mine + amount * (theirs - mine)
-        elif amount > threshold:
-            changes[item.name] = theirs
+        elif mine != theirs:
+            details.append((item.name, theirs))
+    switched = rng.permutation(len(details))[: round(amount * len(details))]
+    changes.update(details[position] for position in switched)
     return replace(style, **changes)

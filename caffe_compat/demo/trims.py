@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from caffe_compat.demo.canvas import Canvas, Frame
-from caffe_compat.demo.collars import LEFT, shade
-from caffe_compat.demo.shapes import NECK_Y, body, curve, ellipse, half_width, mirrored, neckline, rectangle
+from caffe_compat.demo.colours import shade
+from caffe_compat.demo.garment import Garment
+from caffe_compat.demo.shapes import (
+    LEFT,
+    NECK_Y,
+    SIDES,
+    armhole,
+    curve,
+    ellipse,
+    half_width,
+    hem,
+    neckline,
+    rectangle,
+    upper_part,
+)  # fmt: skip
 from caffe_compat.demo.style import Style
-
-if TYPE_CHECKING:
-    from caffe_compat.demo.garments import Garment
-
-_HEM_POINTS = 14
 
 
 def draw(canvas: Canvas, garment: Garment) -> None:
@@ -42,41 +48,28 @@ def draw(canvas: Canvas, garment: Garment) -> None:
         _fringe(canvas, style)
 
 
-def _right_half(style: Style) -> np.ndarray:
-    outline = body(style)
-    return outline[: len(outline) // 2]
-
-
-def _hem_line(style: Style) -> np.ndarray:
-    right = _right_half(style)[-_HEM_POINTS:]
-    return np.concatenate([right[:-1], (right * LEFT)[::-1]])
-
-
 def _yoke(canvas: Canvas, garment: Garment) -> None:
     style = garment.style
-    low = NECK_Y + style.slope + style.yoke
-    right = _right_half(style)[:15]
-    kept = right[right[:, 1] <= low]
-    panel = np.concatenate([kept, [(float(np.interp(low, right[8:, 1], right[8:, 0])), low), (0.0, low)]])
-    canvas.paint(mirrored(panel), garment.cloth.paint(in_second=True), Frame(), 1.0, 0.3)
-    canvas.line(np.array([panel[-2], panel[-2] * LEFT]), shade(style.second, 0.6), 0.014)
+    panel = upper_part(style, NECK_Y + style.slope + style.yoke)
+    canvas.paint(panel, garment.cloth.paint(in_second=True), Frame(), 1.0, 0.3)
 
 
 def _rib_hem(canvas: Canvas, garment: Garment) -> None:
     style = garment.style
     top = style.length - style.rib_hem
-    hem = _hem_line(style) * (0.97, 1.0)
-    wide = float(half_width(style, top))
-    band = np.concatenate([[(-wide, top), (wide, top)], hem])
+    edge = hem(style) * (0.97, 1.0)
+    wide = half_width(style, top)
+    band = np.concatenate([[(-wide, top), (wide, top)], edge])
     canvas.paint(band, garment.cloth.paint(ribbed=True, darker=0.88), Frame(), garment.opacity, 0.4)
     canvas.line(band[:2], shade(style.colour, 0.6), 0.014)
 
 
 def _belt(canvas: Canvas, style: Style) -> None:
-    wide = float(half_width(style, style.waist_y)) + 0.01
-    canvas.fill(rectangle(-wide, style.waist_y - 0.5 * style.belt, wide, style.waist_y + 0.5 * style.belt), style.third)
-    knot = style.waist_y
-    canvas.line(rectangle(-0.05, knot - 0.6 * style.belt, 0.05, knot + 0.6 * style.belt), shade(style.third, 1.5), 0.016, True)
+    y, half = style.waist_y, 0.5 * style.belt
+    wide = half_width(style, y) + 0.01
+    canvas.fill(rectangle(-wide, y - half, wide, y + half), style.third)
+    buckle = rectangle(-0.05, y - 1.2 * half, 0.05, y + 1.2 * half)
+    canvas.line(buckle, shade(style.third, 1.5), 0.016, closed=True)
 
 
 def _ruffles(canvas: Canvas, garment: Garment) -> None:
@@ -84,7 +77,7 @@ def _ruffles(canvas: Canvas, garment: Garment) -> None:
     count = round(2 + 2 * style.ruffles)
     top, bottom = NECK_Y + style.neck_depth + 0.08, style.length - 0.12
     for y in np.linspace(top + 0.1, bottom, count):
-        wide = float(half_width(style, y)) * (1.0 if y > -0.2 else 0.72)
+        wide = half_width(style, y) * (1.0 if y > -0.2 else 0.72)
         x = np.linspace(-wide, wide, 34)
         low = y + 0.1 + 0.025 * np.sin(x * 42 + y * 9) + 0.03 * np.cos(x * 2)
         frill = np.concatenate([np.stack([x, np.full_like(x, y)], 1), np.stack([x, low], 1)[::-1]])
@@ -95,7 +88,7 @@ def _ruffles(canvas: Canvas, garment: Garment) -> None:
 
 def _binding(canvas: Canvas, style: Style) -> None:
     edge = neckline(style)
-    hole = _right_half(style)[8:16]
+    hole = armhole(style)
     canvas.lines([edge, edge * LEFT, hole, hole * LEFT], style.second, style.binding)
 
 
@@ -103,30 +96,31 @@ def _stitching(canvas: Canvas, style: Style) -> None:
     top, bottom = NECK_Y + style.neck_depth, style.length + style.hem_drop
     seams = [np.array([(x, top + 0.06), (x, bottom)]) for x in (-0.05, 0.05)]
     yoke = np.array([(-0.95 * style.chest, -0.4), (0, -0.42), (0.95 * style.chest, -0.4)])
-    panels = [np.array([(0.3, -0.38), (0.2, bottom - 0.05)]) * side for side in (LEFT, np.ones(2))]
+    panels = [np.array([(0.3, -0.38), (0.2, bottom - 0.05)]) * side for side in SIDES]
     canvas.lines([*seams, yoke, *panels], style.third, 0.012)
 
 
 def _cups(canvas: Canvas, style: Style) -> None:
     underarm = NECK_Y + style.slope + style.armhole
-    cup = curve([(0.05, underarm - 0.02), (0.16, underarm + 0.09), (0.34, underarm + 0.05), (style.chest - 0.03, underarm - 0.1)], 5)
+    outer = (style.chest - 0.03, underarm - 0.1)
+    cup = curve([(0.05, underarm - 0.02), (0.16, underarm + 0.09), (0.34, underarm + 0.05), outer], 5)
     canvas.lines([cup, cup * LEFT], shade(style.colour, 0.6), 0.02)
     canvas.dot((0.0, underarm - 0.01), 0.03, style.third)
 
 
 def _lace(canvas: Canvas, style: Style) -> None:
-    neck, hem = neckline(style, 14), _hem_line(style)
-    lines = [neck, neck * LEFT, hem]
+    neck, edge = neckline(style, 14), hem(style)
+    lines = [neck, neck * LEFT, edge]
     for line in lines:
         for x, y in line[::2]:
             canvas.dot((float(x), float(y)), 0.028 * style.lace, style.third)
-    canvas.lines([line + (0.0, 0.07) for line in lines[:2]] + [hem - (0.0, 0.08)], style.third, 0.014)
+    canvas.lines([line + (0.0, 0.07) for line in lines[:2]] + [edge - (0.0, 0.08)], style.third, 0.014)
 
 
 def _fringe(canvas: Canvas, style: Style) -> None:
-    hem = _hem_line(style)
-    step = np.linspace(0, len(hem) - 1, 46)
-    roots = np.stack([np.interp(step, np.arange(len(hem)), hem[:, axis]) for axis in (0, 1)], axis=1)
+    edge = hem(style)
+    step = np.linspace(0, len(edge) - 1, 46)
+    roots = np.stack([np.interp(step, np.arange(len(edge)), edge[:, axis]) for axis in (0, 1)], axis=1)
     sway = 0.03 * np.sin(np.arange(len(roots)) * 1.9)
     tips = roots + np.stack([sway + 0.05 * roots[:, 0], np.full(len(roots), style.fringe)], axis=1)
     strands = [np.stack([root, tip]) for root, tip in zip(roots, tips, strict=True)]
@@ -166,13 +160,14 @@ def _picture(canvas: Canvas, style: Style) -> None:
 
 
 def _number(canvas: Canvas, style: Style) -> None:
-    seven = np.array([(-0.17, -0.48), (0.17, -0.48), (0.17, -0.39), (0.02, 0.0), (-0.09, 0.0), (0.05, -0.38), (-0.17, -0.38)])
-    canvas.fill(seven, style.second)
+    bar = [(-0.17, -0.38), (-0.17, -0.48), (0.17, -0.48), (0.17, -0.39)]
+    leg = [(0.02, 0.0), (-0.09, 0.0), (0.05, -0.38)]
+    canvas.fill(np.array(bar + leg), style.second)
 
 
 def _band(canvas: Canvas, style: Style) -> None:
     top, bottom = -0.36, -0.1
-    wide = float(half_width(style, -0.2))
+    wide = half_width(style, -0.2)
     canvas.fill(rectangle(-wide, top, wide, bottom), style.second)
     canvas.fill(rectangle(-wide, top + 0.09, wide, bottom - 0.09), style.third)
 

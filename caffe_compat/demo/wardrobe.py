@@ -131,7 +131,8 @@ def _jacket(rng: Rng) -> Style:
     else:
         style = Style(
             **_coloured(rng, "black", "earth", "dark") | {"third": (205.0, 205.0, 200.0)},
-            gloss=0.2, zip="slanted", hip_pockets="slit", flap_pockets=_pick(rng, (0.0, 0.8)), lapel=rng.uniform(0.0, 0.5),
+            gloss=0.2, zip="slanted", hip_pockets="slit", flap_pockets=_pick(rng, (0.0, 0.8)),
+            lapel=rng.uniform(0.0, 0.5),
         )  # fmt: skip
     return replace(
         style, neck_width=0.2, neck_depth=0.2, neck_v=1.0, collar=rng.uniform(1.2, 1.5), chest=0.52, waist=0.5,
@@ -200,7 +201,8 @@ def _vest(rng: Rng) -> Style:
 
 def _underwear(rng: Rng) -> Style:
     return Style(
-        **_coloured(rng, "nude", "black", "pastel", "red", "white") | {"third": colour(rng, "white", "pastel", "black")},
+        **_coloured(rng, "nude", "black", "pastel", "red", "white")
+        | {"third": colour(rng, "white", "pastel", "black")},
         neck_width=0.25, neck_depth=rng.uniform(0.42, 0.52), neck_v=0.6, shoulder=0.3, slope=0.04, armhole=0.42,
         scoop=0.03, chest=0.42, waist=0.37, hem_width=0.45, length=0.52, hem_drop=0.02, sleeve=0.0,
         midriff=rng.uniform(0.85, 1.0), leg_cut=rng.uniform(0.2, 0.32), lace=rng.uniform(0.7, 1.2),
