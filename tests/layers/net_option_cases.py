@@ -146,7 +146,7 @@ def stored(weight: str) -> str:
 
 SHAPE = "shape { dim: 1 dim: 2 }"
 LEGACY = "num: 1 channels: 1 height: 1 width: 2 data: 1 data: 2"
-NOT_READ = "a gradient is not read back from a file, nor is it in Caffe's own tools"
+NOT_READ = "a gradient that a file holds is not used again, as in Caffe"
 
 
 def legacy(field: str) -> Row:

@@ -1,21 +1,37 @@
-"""Every field of every supported message changes something, or there is a reason why it cannot."""
+"""Every field of every supported message changes something, or there is a reason why it cannot.
+
+``python tests/layers/test_options.py`` writes the table to docs/options.md.
+"""
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from option_table import Row, case_modules, descriptor, effect_of, fields_of, is_holder, set_fields
 
-from caffe_compat.layers import layer_types
-from caffe_compat.proto import caffe_pb2
-from caffe_compat.prototxt import parse_text
+TESTS = Path(__file__).resolve().parents[1]
+for folder in (TESTS, *TESTS.glob("*/")):  # the case modules import their neighbours
+    sys.path.append(str(folder))
 
-sys.path.insert(0, str(Path(__file__).parent))  # for the case modules that import nets
+from golden_layers import CASES, read_case  # noqa: E402
+from option_table import Row, case_modules, descriptor, effect_of, fields_of, is_holder, set_fields  # noqa: E402
 
-import golden_layers  # noqa: E402
+from caffe_compat.layers import layer_types  # noqa: E402
+from caffe_compat.proto import caffe_pb2  # noqa: E402
+from caffe_compat.prototxt import parse_text  # noqa: E402
+
+DOCUMENT = TESTS.parent / "docs" / "options.md"
+INTRODUCTION = """# What every option does
+
+One row for each field of each message that a supported layer, net or solver reads. The tests make this table
+(`tests/layers/test_options.py`): each row stands for two descriptions that differ in the field, which are built and
+run; what differs afterwards is the effect. A field that changes nothing has the reason instead, and one without
+either fails the tests. "Caffe" counts the single-layer answers of real Caffe (`tests/golden/layers`) that set the
+field and are reproduced; "formula" says that the effect is checked against one. A layer's `..._param` fields hold the messages listed here and have no row of their own.
+"""
 
 # The messages of the layer types that are there; a type that is added brings its message.
 SUPPORTED = {
@@ -23,7 +39,7 @@ SUPPORTED = {
     "DropoutParameter", "SoftmaxParameter", "LossParameter", "AccuracyParameter", "ConcatParameter", "EltwiseParameter",
     "InputParameter", "MemoryDataParameter", "DataParameter", "TransformationParameter",
     "SoftmaxNoisyLabelLossParameter", "FillerParameter", "ParamSpec", "LayerParameter", "NetParameter", "NetState",
-    "NetStateRule", "BlobShape", "BlobProto",
+    "NetStateRule", "BlobShape", "BlobProto", "SolverParameter",
 }
 
 MODULES = case_modules()
@@ -39,17 +55,36 @@ def fields() -> list[str]:
 def golden_cases() -> Counter[str]:
     """In how many of real Caffe's single-layer answers each field is set."""
     found: Counter[str] = Counter()
-    for name in golden_layers.CASES:
-        net = parse_text(str(golden_layers.read_case(name)["prototxt"]), caffe_pb2.NetParameter())
+    for name in CASES:
+        net = parse_text(str(read_case(name)["prototxt"]), caffe_pb2.NetParameter())
         found.update(set(set_fields(net)))
     return found
+
+
+@functools.cache
+def effect(field: str) -> str:
+    return effect_of(ROWS[field])
+
+
+def table() -> str:
+    """The document's text."""
+    lines, golden = [INTRODUCTION], golden_cases()
+    for message in sorted(SUPPORTED | COVERED):
+        lines.append(f"## {message}\n\n| field | Caffe | formula | effect |\n|---|---|---|---|")
+        for name in fields():
+            if name.startswith(f"{message}."):
+                formula = "yes" if getattr(ROWS[name], "expect", None) else ""
+                field = name.removeprefix(f"{message}.")
+                lines.append(f"| {field} | {golden[name] or ''} | {formula} | {effect(name)} |")
+        lines.append("")
+    return "\n".join(lines)
 
 
 @pytest.mark.parametrize("field", fields())
 def test_field(field: str) -> None:
     if field not in ROWS:
         pytest.fail(f"{field}: no row shows what it does")
-    effect_of(ROWS[field])
+    effect(field)
 
 
 def test_no_row_is_about_nothing() -> None:
@@ -71,9 +106,9 @@ def test_layers_options_are_supported_or_of_other_types() -> None:
             assert message in SUPPORTED | COVERED or message.removesuffix("Parameter") not in layer_types()
 
 
-def test_table() -> None:
-    """Prints the table (pytest -rP shows it)."""
-    golden = golden_cases()
-    print(f"{'field':48s} {'real Caffe':>10s}  effect")
-    for field in fields():
-        print(f"{field:48s} {golden[field] or '':>10}  {effect_of(ROWS[field])}")
+def test_document_is_this_table() -> None:
+    assert DOCUMENT.read_text() == table(), "docs/options.md is out of date: python tests/layers/test_options.py"
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(table())
