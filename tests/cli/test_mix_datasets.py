@@ -180,8 +180,17 @@ def test_a_missing_image(lists: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert "shop/c 2, red.png: cannot be read: No such file or directory" in fails(lists, capsys)
 
 
-@pytest.mark.parametrize("options", [("--clean_ratio", "-1"), ("--clean_ratio", "inf"), ("--resize_width", "5"), ("--resize_width", "-5"),
-                                     ("--image_db", "x"), ("--noise_types", "missing.csv")])  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--clean_ratio", "-1"),
+        ("--clean_ratio", "inf"),
+        ("--resize_width", "5"),
+        ("--resize_width", "-5"),
+        ("--image_db", "x"),
+        ("--noise_types", "missing.csv"),
+    ],
+)
 def test_wrong_usage(lists: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]) -> None:
     assert fails(lists, capsys, *options)
 
