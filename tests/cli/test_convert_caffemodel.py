@@ -15,7 +15,7 @@ from caffe_compat.weights import read_caffemodel, write_blob
 CONVS = ("conv1", "conv2")
 CLEAN = {"conv1": (4, 3, 3, 3), "conv2": (5, 4, 3, 3), "fc8_clean": (7, 45)}
 NTYPE = {"conv1": (4, 3, 3, 3), "conv2": (5, 4, 3, 3), "fc8_ntype": (3, 45)}
-MAP = ["--map", *(f"1:{conv}={conv}_clean" for conv in CONVS), *(f"2:{conv}={conv}_ntype" for conv in CONVS)]
+MAP = ["--map", *(f"1:{conv}={conv}_ntype" for conv in CONVS), *(f"2:{conv}={conv}_clean" for conv in CONVS)]
 
 BRANCH = """
 layer {{ name: "conv1_{0}" type: "Convolution" bottom: "data" top: "conv1_{0}"
@@ -66,7 +66,7 @@ def run(*argv: object) -> int:
 
 
 def test_two_trained_nets_start_one_of_two_branches(files: Files, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(files.clean, files.ntype, files.out, "--model", files.net, *MAP) == 0
+    assert run(files.ntype, files.clean, files.out, "--model", files.net, *MAP) == 0
     net = Net(files.net, weights=files.out)
     for branch, weights in (("clean", files.clean_weights), ("ntype", files.ntype_weights)):
         for layer in (*(f"{conv}_{branch}" for conv in CONVS), f"fc8_{branch}"):
@@ -192,4 +192,4 @@ def test_wrong_usage(files: Files, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_file_cut_short_writes_nothing(files: Files, capsys: pytest.CaptureFixture[str]) -> None:
     files.ntype.write_bytes(files.ntype.read_bytes()[:-10])
-    assert "cut short" in fails(files, capsys, files.clean, files.ntype, files.out, *MAP)
+    assert "cut short" in fails(files, capsys, files.ntype, files.clean, files.out, *MAP)

@@ -32,5 +32,5 @@ def test_every_field_of_ours_has_a_row() -> None:
     fields = re.findall(r'^    "(\w+)\.(\w+)": \d+,', schema, re.MULTILINE)
     assert len(fields) > 5
     listed = TEXT.partition("## Reading")[0]
-    missing = [(message, field) for message, field in fields if f"{message}." not in listed or f"{field}`" not in listed]
+    missing = [each for each in fields if f"{each[0]}." not in listed or f"{each[1]}`" not in listed]
     assert missing == []

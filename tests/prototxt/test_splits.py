@@ -78,6 +78,14 @@ CASES = {
             "out: loss_loss_0_split_1 > out",
         ],
     ),
+    "a negative weight counts like any": (
+        ["data: > data", "loss: data > loss * -1", "out: loss > out"],
+        [
+            "data:  > data", "loss: data > loss",
+            "loss_loss_0_split: loss > loss_loss_0_split_0 loss_loss_0_split_1 * -1 0",
+            "out: loss_loss_0_split_1 > out",
+        ],
+    ),
     "a loss weight of 0 is no reader": (
         ["data: > data", "loss: data > loss * 0", "out: loss > out"],
         ["data:  > data", "loss: data > loss * 0", "out: loss > out"],

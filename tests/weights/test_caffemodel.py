@@ -260,6 +260,15 @@ def test_split_layers_and_shared_blobs_are_written_too(tmp_path: Path) -> None:
     assert all(layer.phase == 1 and layer.HasField("phase") for layer in saved.layer)
 
 
+def test_blobs_given_in_the_description_are_not_written_twice(tmp_path: Path) -> None:
+    given = "blobs { shape { dim: 2 dim: 3 } " + "data: 1 " * 6 + "} blobs { shape { dim: 2 } data: 2 data: 2 }"
+    net = small_net(f"ip: {IP} {given}")
+    net.params["ip"][0].data.zero_()
+    save_caffemodel(net, tmp_path / "x.caffemodel")
+    weight, bias = read_caffemodel(tmp_path / "x.caffemodel")["ip"]
+    assert (weight.sum(), bias.sum()) == (0, 4)
+
+
 @pytest.mark.parametrize("kind", ["float", "double"])
 def test_what_is_saved_is_loaded(kind: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
