@@ -144,20 +144,23 @@ def test_ctrl_c_reaches_the_trainer_only_which_ends_at_once_and_in_silence(tmp_p
     assert time.monotonic() - begin < 10
 
 
-def test_the_default_number_of_workers(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
+def have_cores(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(count)), raising=False)
+
+
+def test_the_default_number_of_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loader, "_SHARED_MEMORY", "/nowhere")
     label, cifar, photographs = 100, 100 * 3 * 32 * 32, 128 * 3 * 256 * 256
-    assert [loader.choose_workers(size, False, 4) for size in (label, cifar, photographs)] == [0, 0, 2]
-    assert loader.choose_workers(cifar, True, 4) == 2
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
-    assert loader.choose_workers(photographs, True, 4) == 0
+    for cores, workers in ((1, 0), (2, 2), (8, 4), (64, 8)):
+        have_cores(monkeypatch, cores)
+        assert [loader.choose_workers(size, False, 4) for size in (label, cifar, photographs)] == [0, 0, workers]
+        assert loader.choose_workers(cifar, True, 4) == workers
 
 
 def test_little_shared_memory_means_no_workers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    have_cores(monkeypatch, 2)
     monkeypatch.setattr(loader, "_SHARED_MEMORY", str(tmp_path))
     assert loader.choose_workers(2**60, True, 4) == 0
     assert "--shm-size" in caplog.text
