@@ -10,6 +10,7 @@ import pytest
 from caffe_compat import Net
 from caffe_compat.cli.convert_caffemodel import main
 from caffe_compat.proto.caffe_pb2 import NetParameter
+from caffe_compat.prototxt import read_net
 from caffe_compat.weights import read_caffemodel, write_blob
 
 CONVS = ("conv1", "conv2")
@@ -193,3 +194,19 @@ def test_wrong_usage(files: Files, capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_file_cut_short_writes_nothing(files: Files, capsys: pytest.CaptureFixture[str]) -> None:
     files.ntype.write_bytes(files.ntype.read_bytes()[:-10])
     assert "cut short" in fails(files, capsys, files.ntype, files.clean, files.out, *MAP)
+
+
+def test_the_command_in_the_prototxt_folders_readme(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its renames lead from the layers of the clean and the noise-type net to all that the joint net learns."""
+    folder = Path(__file__).parents[2] / "prototxt"
+    readme = (folder / "README.md").read_text(encoding="utf-8")
+    command = readme.partition("tools/convert_caffemodel.py ")[2].partition("\n    tools/")[0]
+    options = command.replace("\\\n", " ").replace("prototxt/", f"{folder}/").split()[3:]
+    tiny = {"Convolution": (1, 1, 1, 1), "InnerProduct": (1, 1)}
+    for name in ("clean", "ntype"):
+        net, _ = read_net(folder / f"{name}_train_val.prototxt")
+        shapes = {layer.name: tiny[layer.type] for layer in net.layer if layer.type in tiny}
+        write_model(tmp_path / f"{name}.caffemodel", shapes, seed=0)
+    assert run(tmp_path / "clean.caffemodel", tmp_path / "ntype.caffemodel", tmp_path / "out.caffemodel", *options) == 0
+    output = capsys.readouterr().out
+    assert "wrote" in output and "not copied" not in output and "fillers" not in output
