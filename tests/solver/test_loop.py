@@ -51,6 +51,17 @@ def test_each_step_call_averages_anew(log: pytest.LogCaptureFixture) -> None:
     assert float(lines(log, "^Iteration 3 ")[0].split()[-1]) == pytest.approx(losses(4)[3], rel=1e-5)
 
 
+def test_displayed_loss_is_the_mean_over_iter_size(log: pytest.LogCaptureFixture) -> None:
+    make_solver("display: 1 iter_size: 3").step(1)
+    shown = float(lines(log, "^Iteration 0 ")[0].split()[-1])
+    still = make_solver("base_lr: 0")
+    batches = []
+    for _ in range(3):
+        still.step(1)
+        batches.append(float(still.net.loss.detach()))
+    assert len(set(batches)) == 3 and shown == pytest.approx(np.mean(batches), rel=1e-5)
+
+
 def test_every_element_of_every_output_has_a_line(log: pytest.LogCaptureFixture) -> None:
     net = CLASSIFIER.replace('top: "loss"', 'top: "zloss" loss_weight: 0.5') + """
         layer { name: "two" type: "InnerProduct" bottom: "x" top: "b" loss_weight: 0
