@@ -1,9 +1,8 @@
-"""Net: wiring, losses, shared parameters, where gradients stop, phases, memory, what it says and what it refuses."""
+"""Net: wiring, losses, shared parameters, where gradients stop, phases, memory, and the package around it."""
 
 from __future__ import annotations
 
 import copy
-import logging
 import subprocess
 import sys
 import weakref
@@ -11,23 +10,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from product_nets import DATA, LABEL, LOSS, SHARED, product
 
 import caffe_compat
 from caffe_compat import Net
-from caffe_compat.errors import CaffeCompatError, PrototxtError
 from caffe_compat.proto import caffe_pb2
-
-DATA = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 4 dim: 3 } } }\n'
-LABEL = 'layer { name: "label" type: "Input" top: "label" input_param { shape { dim: 4 } } }\n'
-LOSS = 'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }\n'
-
-
-def product(name: str = "ip", bottom: str = "data", top: str = "", outputs: int = 3, extra: str = "") -> str:
-    return (
-        f'layer {{ name: "{name}" type: "InnerProduct" bottom: "{bottom}" top: "{top or name}" {extra} '
-        f'inner_product_param {{ num_output: {outputs} weight_filler {{ type: "xavier" }} '
-        'bias_filler { type: "uniform" } } }\n'
-    )
 
 
 @pytest.fixture
@@ -208,9 +195,6 @@ def test_lr_mult_zero_switches_the_gradient_off() -> None:
     assert all(p.parameter.requires_grad for p in Net("force_backward: true\n" + text).learnable_params)
 
 
-SHARED = 'param { name: "w" } param { name: "b" }'
-
-
 def test_sharing_by_name(x: torch.Tensor) -> None:
     net = Net(DATA + product("a", extra=SHARED) + product("b", bottom="a", extra=SHARED))
     assert len(net.learnable_params) == 2
@@ -312,178 +296,6 @@ def test_no_grad_is_respected(x: torch.Tensor) -> None:
     with torch.no_grad():
         net(data=x)
     assert not net.blobs["ip"].requires_grad
-
-
-# --- what it says -----------------------------------------------------------------------------------------------
-
-
-def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records]
-
-
-def test_log_of_building(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "caffe_compat")
-    relu = 'layer { name: "relu" type: "ReLU" bottom: "ip" top: "ip" }\n'
-    half_frozen = product(outputs=5, extra="param { lr_mult: 0 }")
-    Net('name: "n"\n' + DATA + LABEL + half_frozen + relu + LOSS, phase="TRAIN")
-    first, *rest = messages(caplog)
-    state = "state {\n  phase: TRAIN\n  level: 0\n}\n"
-    assert first.startswith(f'Initializing net from parameters: \nname: "n"\n{state}layer {{')
-    assert rest == [
-        "Creating layer data", "Creating Layer data", "data -> data",
-        "Setting up data", "Top shape: 4 3 (12)", "Memory required for data: 48",
-        "Creating layer label", "Creating Layer label", "label -> label",
-        "Setting up label", "Top shape: 4 (4)", "Memory required for data: 64",
-        "Creating layer ip", "Creating Layer ip", "ip <- data", "ip -> ip",
-        "Setting up ip", "Top shape: 4 5 (20)", "Memory required for data: 144",
-        "Creating layer relu", "Creating Layer relu", "relu <- ip", "relu -> ip (in-place)",
-        "Setting up relu", "Top shape: 4 5 (20)", "Memory required for data: 224",
-        "Creating layer loss", "Creating Layer loss", "loss <- ip", "loss <- label", "loss -> loss",
-        "Creating layer loss",  # the softmax inside
-        "Setting up loss", "Top shape: (1)", "    with loss weight 1", "Memory required for data: 228",
-        "loss needs backward computation.", "relu needs backward computation.", "ip needs backward computation.",
-        "label does not need backward computation.", "data does not need backward computation.",
-        "This network produces output loss", "Network initialization done.",
-    ]
-
-
-def plan(caplog: pytest.LogCaptureFixture, text: str) -> dict[str, bool]:
-    """Which layers need backward computation, by the log."""
-    caplog.clear()
-    caplog.set_level(logging.INFO, "caffe_compat")
-    Net(text, phase="TRAIN")
-    lines = [line for line in messages(caplog) if line.endswith("backward computation.")]
-    return {line.split()[0]: "needs" in line for line in lines}
-
-
-def test_log_of_the_backward_plan(caplog: pytest.LogCaptureFixture) -> None:
-    branch = product("branch", "ip")  # contributes to no loss
-    found = plan(caplog, DATA + LABEL + product() + branch + LOSS)
-    assert found == {
-        "loss": True, "branch": False, "ip_ip_0_split": True, "ip": True, "label": False, "data": False,
-    }
-    frozen = 'param { lr_mult: 0 } param { lr_mult: 0 }'
-    assert plan(caplog, DATA + LABEL + product(extra=frozen) + LOSS)["loss"] is False
-    cut = product("below") + product("ip", "below", extra="propagate_down: false")
-    assert plan(caplog, DATA + LABEL + cut + LOSS) == {
-        "loss": True, "ip": True, "below": False, "label": False, "data": False,
-    }
-
-
-def test_log_of_sharing(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "caffe_compat")
-    Net(DATA + product("a", extra=SHARED) + product("b", bottom="a", extra=SHARED))
-    assert "Sharing parameters 'b' owned by layer 'a', param index 1" in messages(caplog)
-
-
-def test_debug_info(caplog: pytest.LogCaptureFixture) -> None:
-    relu = 'layer { name: "relu" type: "ReLU" bottom: "ip" top: "ip" }\n'
-    net = Net("debug_info: true\n" + DATA + product(outputs=1, extra='param { name: "w" }') + relu)
-    for blob, value in zip(net.params["ip"], (-1.5, 2.0), strict=True):
-        blob.data.fill_(value)
-    caplog.set_level(logging.INFO, "caffe_compat")
-    caplog.clear()
-    net(data=torch.tensor([[0.0, 0, 0], [1, 1, 1]]))
-    net.blobs["ip"].sum().backward()
-    assert messages(caplog) == [
-        "    [Forward] Layer data, top blob data data: 0.5",
-        "    [Forward] Layer ip, top blob ip data: 2.25",
-        "    [Forward] Layer ip, param blob w data: 1.5",
-        "    [Forward] Layer ip, param blob 1 data: 2",
-        "    [Forward] Layer relu, top blob ip data: 1",
-        "    [Backward] Layer relu, bottom blob ip diff: 0.5",
-        "    [Backward] Layer ip, param blob 1 diff: 1",
-        "    [Backward] Layer ip, param blob w diff: 0",
-    ]
-
-
-# --- what it refuses --------------------------------------------------------------------------------------------
-
-ERRORS = {
-    "unknown bottom": (
-        DATA + product(bottom="dta"), "ip", "bottom", r"Unknown bottom blob 'dta' \(layer 'ip', bottom index 0\)"
-    ),
-    "two sources": (
-        DATA + product() + product("b", top="ip"), "b", "top", "Top blob 'ip' produced by multiple sources."
-    ),
-    "two tops of one name": (
-        'layer { name: "data" type: "Input" top: "x" top: "x" }', "data", "top", "Top blob 'x' produced by multiple"
-    ),
-    "loss weights": (
-        DATA + product(extra="loss_weight: 1 loss_weight: 1"), "ip", "loss_weight",
-        r"must be unspecified or specified once per top blob \(1\); got 2",
-    ),
-    "params": (
-        DATA + product(extra="param {} param {} param {}"), "ip", "param", "Too many params specified: 3 for 2 blobs"
-    ),
-    "propagate_down": (
-        DATA + product(extra="propagate_down: true propagate_down: true"), "ip", "propagate_down", "either 0 or 1 times"
-    ),
-    "label gradient": (
-        DATA + LABEL + product() + LOSS.replace("top:", "propagate_down: true propagate_down: true top:"),
-        "loss", "propagate_down", "SoftmaxWithLoss Layer cannot backpropagate to label inputs.",
-    ),
-    "shared lr_mult": (
-        DATA + product("a", extra='param { name: "w" lr_mult: 1 }')
-        + product("b", "a", extra='param { name: "w" lr_mult: 2 }'),
-        "b", "param[0].lr_mult", "Shared param 'w' has mismatched lr_mult: 1 in layer 'a', 2 here",
-    ),
-    "shared decay_mult": (
-        DATA + product("a", extra='param { name: "w" decay_mult: 1 }')
-        + product("b", "a", extra='param { name: "w" decay_mult: 0 }'),
-        "b", "param[0].decay_mult", "Shared param 'w' has mismatched decay_mult",
-    ),
-    "shared shape": (
-        DATA + product("a", outputs=6, extra='param { name: "w" }')
-        + product("b", "a", outputs=3, extra='param { name: "w" }'),
-        "b", "param[0].share_mode",
-        r"Cannot share param 'w' owned by layer 'a' with layer 'b'; shape mismatch.  Owner layer param shape is "
-        r"6 3 \(18\); sharing layer expects shape 3 6 \(18\)",
-    ),
-    "shared count": (
-        DATA + product("a", outputs=6, extra='param { name: "w" }')
-        + product("b", "a", outputs=4, extra='param { name: "w" share_mode: PERMISSIVE }'),
-        "b", "param[0].share_mode", "count mismatch",
-    ),
-    "bottoms": (
-        DATA + 'layer { name: "s" type: "SoftmaxWithLoss" bottom: "data" top: "s" }', "s", "bottom",
-        r"expected 2 bottom blob\(s\), got 1",
-    ),
-    "tops": (
-        DATA + 'layer { name: "s" type: "Softmax" bottom: "data" }', "s", "top", r"expected 1 top blob\(s\), got 0"
-    ),
-    "unknown type": (
-        DATA + 'layer { name: "s" type: "Softmaxx" bottom: "data" top: "s" }', "s", "type",
-        "unknown; closest: Softmax; known: Accuracy, ",
-    ),
-    "filler": (
-        DATA + 'layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" inner_product_param { '
-        'num_output: 1 weight_filler { type: "xavir" } } }',
-        "ip", "inner_product_param.weight_filler.type", "Unknown filler name: xavir; closest: xavier",
-    ),
-    "blobs": (
-        DATA + product(extra="blobs { shape { dim: 3 dim: 3 } }"), "ip", "blobs[0]", r"a blob of shape \(3, 3\) holds 0"
-    ),
-    "number of blobs": (
-        DATA + product(outputs=1, extra="blobs { shape { dim: 1 dim: 3 } data: 1 data: 1 data: 1 }"), "ip", "blobs",
-        "expected 2 weight blobs, got 1",
-    ),
-    "shape of blobs": (
-        DATA + product(outputs=1, extra="blobs { shape { dim: 1 dim: 1 } data: 1 }"), "ip", "blobs[0]",
-        r"expected shape \(1, 3\), got \(1, 1\)",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", ERRORS)
-def test_errors(name: str, tmp_path: Path) -> None:
-    text, layer, field, problem = ERRORS[name]
-    path = tmp_path / "net.prototxt"
-    path.write_text(text)
-    with pytest.raises(CaffeCompatError, match=problem) as caught:
-        Net(path)
-    assert (caught.value.path, caught.value.layer) == (str(path), layer)
-    assert isinstance(caught.value, PrototxtError) and caught.value.field == field
 
 
 # --- the package ------------------------------------------------------------------------------------------------
