@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import pickle
 import random
 from collections.abc import Iterator
@@ -52,11 +53,16 @@ def test_readers_share_a_database_and_travel(tmp_path: Path) -> None:
     assert other.read(4) == one.read(4) != one.read(3)
 
 
-def test_a_child_process_reads_what_the_parent_has_open(tmp_path: Path) -> None:
+def opened_by(path: Path) -> int:
+    return lmdb_store._Environment.of(str(path)).pid
+
+
+def test_a_child_process_opens_for_itself_what_the_parent_has_open(tmp_path: Path) -> None:
     reader = LmdbReader(write_labels(tmp_path / "db", range(10)))
     before = reader.read_all([1, 2])
     with multiprocessing.get_context("fork").Pool(1) as pool:
         assert pool.apply(reader.read_all, ([1, 2],)) == before
+        assert pool.apply(opened_by, (tmp_path / "db",)) == pool.apply(os.getpid) != opened_by(tmp_path / "db")
     assert reader.read_all([1, 2]) == before
 
 
