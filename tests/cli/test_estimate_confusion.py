@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from caffe_compat.cli.estimate_confusion import main
-from caffe_compat.label_noise.confusion import estimate_confusion
+from caffe_compat.label_noise.confusion import estimate_confusion, estimate_from_counts
 from caffe_compat.weights import read_blobproto_file
 
 PAIRS = """key,clean,noisy
@@ -140,3 +140,17 @@ def test_memory_does_not_grow_with_the_samples(tmp_path: Path) -> None:
     peak_memory(tmp_path, 10)  # imports and caches
     few, many = peak_memory(tmp_path, 1_000), peak_memory(tmp_path, 20_000)
     assert many < few + 100_000  # 19,000 more rows; keeping only their keys would take over 1,000,000
+
+
+@pytest.mark.parametrize("rows", [PAIRS + "more.jpg,0,0\n", PAIRS.rsplit("\n", 2)[0] + "\n"], ids=["longer", "shorter"])
+def test_a_file_that_changes_between_the_passes_is_refused(
+    pairs: Path, rows: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def change_then_estimate(counts: np.ndarray) -> object:
+        pairs.write_text(rows)
+        return estimate_from_counts(counts)
+
+    monkeypatch.setattr("caffe_compat.cli.estimate_confusion.estimate_from_counts", change_then_estimate)
+    assert run(pairs, "--noise_types", str(pairs.parent / "types.csv")) == 2
+    assert "changed while it was read: expected 6 rows, got" in capsys.readouterr().err
+    assert [path.name for path in pairs.parent.iterdir()] == ["pairs.csv"]
