@@ -35,7 +35,7 @@ class Net(nn.Module):
         weights: a ``.caffemodel`` to copy by layer name.
         level, stages: what ``include`` and ``exclude`` rules see besides the phase. Level None keeps the message's.
         path: the file a message or text came from, for errors.
-        seed: seeds the crops and mirrors of data layers; None draws one from torch's generator.
+        seed: seeds the crops, mirrors and reading orders of data layers; None draws one from torch's generator.
         data_start: the record at which TRAIN data layers start.
 
     Attributes:
@@ -73,6 +73,8 @@ class Net(nn.Module):
         logger.info("Initializing net from parameters: \n%s", to_text(filtered).rstrip())
         self.proto: caffe_pb2.NetParameter = insert_splits(filtered, path)
         self.name: str = self.proto.name
+        if seed is None:
+            seed = int(torch.randint(2**62, ()))
         graph = build_graph(self.proto, BuildContext(path, self.phase, seed, data_start))
         self._nodes = graph.nodes
         self.layer = _module_dict(graph.nodes)

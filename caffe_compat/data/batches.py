@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -54,20 +55,34 @@ class BatchDataset(Dataset[Batch]):
         transformer: applied to each record.
         batch_size: B.
         start: running number of the first record.
+        shuffle_seed: a new random order of the reading order every time round, the same for every database with as
+            many records; None reads in the same order for ever, as Caffe does.
     """
 
     def __init__(
-        self, reader: LmdbReader, index: np.ndarray | None, transformer: Transformer, batch_size: int, start: int = 0
+        self,
+        reader: LmdbReader,
+        index: np.ndarray | None,
+        transformer: Transformer,
+        batch_size: int,
+        start: int = 0,
+        shuffle_seed: int | None = None,
     ) -> None:
         self.reader, self.index, self.transformer = reader, index, transformer
-        self.batch_size, self.start = batch_size, start
+        self.batch_size, self.start, self.shuffle_seed = batch_size, start, shuffle_seed
         self.num_records = len(reader) if index is None else len(index)
         if index is not None:
             reader.keys()  # once, here, instead of in every worker
 
     def positions(self, first: int, count: int) -> list[int]:
         """The places in key order of the records with running numbers ``first`` to ``first + count - 1``."""
-        places = np.arange(first, first + count) % self.num_records
+        records = np.arange(first, first + count)
+        places = records % self.num_records
+        if self.shuffle_seed is not None:
+            rounds = records // self.num_records
+            for number in range(rounds[0], rounds[-1] + 1):
+                order = _shuffled(self.num_records, self.shuffle_seed, number)
+                places[rounds == number] = order[places[rounds == number]]
         return (places if self.index is None else self.index[places]).tolist()
 
     def wraps(self, batch: int) -> int:
@@ -121,6 +136,12 @@ class BatchDataset(Dataset[Batch]):
     def _located(self, exc: DataError, position: int) -> DataError:
         problem = f"record {os.fsdecode(self.reader.key(position))}: {exc.problem}"
         return DataError(problem, path=self.reader.path, field=exc.field)
+
+
+@functools.lru_cache(maxsize=4)  # a batch may end one round and begin the next
+def _shuffled(num_records: int, seed: int, number: int) -> np.ndarray:
+    """The order of round ``number``: (num_records,) int64, a permutation."""
+    return np.random.default_rng([seed, number]).permutation(num_records)
 
 
 def _sizes_differ(first: tuple[int, ...] | None, other: tuple[int, ...]) -> str:

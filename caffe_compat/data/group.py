@@ -81,11 +81,13 @@ class SourceInfo:
         name: how to call it in messages: the source, and the index where there is one.
         records: number of records in reading order, as found on disk.
         group: its side file's content, or None.
+        shuffled: whether it is read in a new random order every time round.
     """
 
     name: str
     records: int
     group: Group | None
+    shuffled: bool = False
 
 
 def check_databases(sources: Sequence[SourceInfo], path: str | None = None) -> None:
@@ -94,7 +96,8 @@ def check_databases(sources: Sequence[SourceInfo], path: str | None = None) -> N
     Args:
         path: the net's file, for messages.
     Raises: DataError if a database no longer has the records its side file tells of, or two databases of one group
-        differ in their number of records or in their order. Where nothing says that databases belong together, one
+        differ in their number of records or in their order, or one of several of equal length is shuffled and
+        another is not. Where nothing says that databases belong together, one
         warning when their lengths differ.
     """
     first: dict[str, SourceInfo] = {}
@@ -103,12 +106,24 @@ def check_databases(sources: Sequence[SourceInfo], path: str | None = None) -> N
             _check_against_side_file(source, path)
             other = first.setdefault(source.group.group, source)
             _check_pair(other, source, path)
+    _check_all_shuffled_or_none(sources, path)
     if len({source.records for source in sources}) > 1:
         lengths = ", ".join(f"{source.name} ({source.records} records)" for source in sources)
         logger.warning(
             "%sdatabases of different lengths are read side by side: %s. Records are joined by position, so they "
             "drift apart when the shortest starts again.", f"{path}: " if path else "", lengths
         )
+
+
+def _check_all_shuffled_or_none(sources: Sequence[SourceInfo], path: str | None) -> None:
+    shuffled = {source.records: source for source in sources if source.shuffled}
+    for source in sources:
+        if source.records in shuffled and not source.shuffled:
+            raise DataError(
+                f'database "{shuffled[source.records].name}" is read with "shuffle: true" and database "{source.name}" '
+                f"without; read side by side, their records no longer belong together",
+                path=path, field="data_param.shuffle",
+            )
 
 
 def _check_against_side_file(source: SourceInfo, path: str | None) -> None:

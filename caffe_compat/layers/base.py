@@ -26,7 +26,7 @@ class BuildContext:
     Attributes:
         path: the net's file, for error messages; None when the net came as a message or text.
         phase: ``caffe_pb2.TRAIN`` or ``caffe_pb2.TEST``.
-        seed: seeds the random crops and mirrors of data layers; None draws one.
+        seed: seeds the crops, mirrors and reading orders of data layers, one for all; None: each layer draws its own.
         data_start: the record (in reading order) at which TRAIN data layers start.
     """
 

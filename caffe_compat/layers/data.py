@@ -88,12 +88,15 @@ class DataLayer(Layer):
         """What ``data.group.check_databases`` wants to know of this layer's database."""
         options = self.param.data_param
         name = f"{options.source} in the order of {options.index}" if options.index else options.source
-        return SourceInfo(name, self.dataset.num_records, read_group(side_file(options.source, options.index)))
+        group = read_group(side_file(options.source, options.index))
+        return SourceInfo(name, self.dataset.num_records, group, options.shuffle)
 
     def _dataset(self, options: caffe_pb2.DataParameter) -> BatchDataset:
         index = load_index(options.index, len(self._reader)) if options.index else None
         start = self.context.data_start if self.phase == caffe_pb2.TRAIN else 0
-        return BatchDataset(self._reader, index, self._transformer(options), options.batch_size, start)
+        transformer = self._transformer(options)
+        shuffle_seed = _known_seed(self.context.seed) if options.shuffle else None
+        return BatchDataset(self._reader, index, transformer, options.batch_size, start, shuffle_seed)
 
     def _transformer(self, options: caffe_pb2.DataParameter) -> Transformer:
         transform = caffe_pb2.TransformationParameter()
@@ -145,9 +148,12 @@ def make_transformer(
     if transform.HasField("mean_file"):
         logger.info("Loading mean file from: %s", transform.mean_file)
         mean = _read_mean(transform.mean_file)
-    if seed is None:
-        seed = int(torch.randint(2**62, ()))
-    return Transformer(transform, phase, mean, (seed % 2**64, zlib.crc32(layer_name.encode())))
+    return Transformer(transform, phase, mean, (_known_seed(seed), zlib.crc32(layer_name.encode())))
+
+
+def _known_seed(seed: int | None) -> int:
+    """The net's seed, in [0, 2**64); a layer that was built without a net draws one."""
+    return int(torch.randint(2**62, ())) if seed is None else seed % 2**64
 
 
 def _read_mean(path: str) -> np.ndarray:

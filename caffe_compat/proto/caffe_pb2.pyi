@@ -160,7 +160,7 @@ class CropParameter(_message.Message):
     def __init__(self, axis: _Optional[int] = ..., offset: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class DataParameter(_message.Message):
-    __slots__ = ["backend", "batch_size", "crop_size", "force_encoded_color", "index", "mean_file", "mirror", "prefetch", "rand_skip", "scale", "source"]
+    __slots__ = ["backend", "batch_size", "crop_size", "force_encoded_color", "index", "mean_file", "mirror", "prefetch", "rand_skip", "scale", "shuffle", "source"]
     class DB(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = []
     BACKEND_FIELD_NUMBER: _ClassVar[int]
@@ -175,6 +175,7 @@ class DataParameter(_message.Message):
     PREFETCH_FIELD_NUMBER: _ClassVar[int]
     RAND_SKIP_FIELD_NUMBER: _ClassVar[int]
     SCALE_FIELD_NUMBER: _ClassVar[int]
+    SHUFFLE_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     backend: DataParameter.DB
     batch_size: int
@@ -186,8 +187,9 @@ class DataParameter(_message.Message):
     prefetch: int
     rand_skip: int
     scale: float
+    shuffle: bool
     source: str
-    def __init__(self, source: _Optional[str] = ..., batch_size: _Optional[int] = ..., rand_skip: _Optional[int] = ..., backend: _Optional[_Union[DataParameter.DB, str]] = ..., scale: _Optional[float] = ..., mean_file: _Optional[str] = ..., crop_size: _Optional[int] = ..., mirror: bool = ..., force_encoded_color: bool = ..., prefetch: _Optional[int] = ..., index: _Optional[str] = ...) -> None: ...
+    def __init__(self, source: _Optional[str] = ..., batch_size: _Optional[int] = ..., rand_skip: _Optional[int] = ..., backend: _Optional[_Union[DataParameter.DB, str]] = ..., scale: _Optional[float] = ..., mean_file: _Optional[str] = ..., crop_size: _Optional[int] = ..., mirror: bool = ..., force_encoded_color: bool = ..., prefetch: _Optional[int] = ..., index: _Optional[str] = ..., shuffle: bool = ...) -> None: ...
 
 class Datum(_message.Message):
     __slots__ = ["channels", "data", "encoded", "float_data", "height", "label", "width"]

@@ -70,6 +70,11 @@ def follows_the_order(base: Observation, changed: Observation) -> None:
     assert base["blob label"].tolist() == [0, 1, 2, 3] and changed["blob label"].tolist() == [5, 3, 3, 0]
 
 
+def is_another_order(base: Observation, changed: Observation) -> None:
+    order = changed["blob label"].tolist()
+    assert sorted(order) == base["blob label"].tolist() == list(range(6)) and order != sorted(order)
+
+
 GREY = "FOLDER/grey"
 
 ROWS: list[Row] = [
@@ -82,6 +87,8 @@ ROWS: list[Row] = [
     Changes("DataParameter.mirror", v1_data(), v1_data("mirror: true"), expect=is_partly_mirrored),
     Changes("DataParameter.index", data(source=GREY), data('index: "FOLDER/order.npy"', source=GREY),
             observe=observe_with_files, expect=follows_the_order),
+    Changes("DataParameter.shuffle", data(source=GREY, batch_size=6), data("shuffle: true", source=GREY, batch_size=6),
+            observe=observe_with_files, expect=is_another_order),
     Changes("DataParameter.force_encoded_color", data(source=GREY), data("force_encoded_color: true", source=GREY),
             observe=observe_with_files, expect=has_three_equal_channels),
     NoEffect("DataParameter.rand_skip", "Caffe's Data layer does not read it (ImageData does); we say so in the log",

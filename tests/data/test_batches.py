@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -50,6 +51,37 @@ def test_an_index_gives_the_order(seven: Path) -> None:
     batches = dataset(seven, 2, index=[6, 0, 6, 3, 3], start=1)
     assert [batches[k][1].tolist() for k in range(3)] == [[0, 6], [3, 3], [6, 0]]
     assert batches.num_records == 5
+
+
+def shuffled(path: Path, batch_size: int, seed: int = 0, **options: object) -> BatchDataset:
+    known: dict[str, Any] = {"index": None, "batch_size": batch_size, "shuffle_seed": seed, **options}
+    return BatchDataset(LmdbReader(path), transformer=Transformer(PARAM()), **known)
+
+
+def labels_of(batches: BatchDataset, count: int) -> list[int]:
+    """The labels of the first ``count`` batches."""
+    return [int(label) for k in range(count) for label in batches[k][1]]
+
+
+def test_shuffled_rounds_hold_every_record_once_in_ever_new_orders(seven: Path) -> None:
+    labels = labels_of(shuffled(seven, 3), 14)
+    rounds = [labels[first : first + 7] for first in range(0, 42, 7)]
+    assert all(sorted(order) == list(range(7)) for order in rounds)
+    assert len({tuple(order) for order in rounds}) == 6
+
+
+def test_shuffled_order_depends_on_the_seed_and_the_place_alone(seven: Path) -> None:
+    labels = labels_of(shuffled(seven, 3), 14)
+    assert labels_of(shuffled(seven, 21), 2) == labels
+    assert labels_of(shuffled(seven, 3, start=9), 4) == labels[9:21]
+    assert labels_of(shuffled(seven, 3, seed=1), 14) != labels
+    backwards = shuffled(seven, 3)
+    assert [backwards[k][1].tolist() for k in (13, 0)] == [labels[39:42], labels[:3]]
+
+
+def test_an_index_is_shuffled_as_a_whole(seven: Path) -> None:
+    labels = labels_of(shuffled(seven, 5, index=np.array([6, 0, 6, 3, 3])), 3)
+    assert all(sorted(labels[first : first + 5]) == [0, 3, 3, 6, 6] for first in (0, 5, 10))
 
 
 def test_a_data_set_travels_to_a_worker(seven: Path) -> None:

@@ -214,6 +214,31 @@ def test_an_index_has_its_own_side_file(tmp_path: Path) -> None:
     assert Net(layers, phase="TRAIN")()["label"].tolist() == [2, 0, 2, 1]
 
 
+SHUFFLE = "shuffle: true"
+
+
+def test_what_is_shuffled_side_by_side_stays_together(tmp_path: Path) -> None:
+    images, labels = write_images(tmp_path / "images", pixels(9)), write_labels(tmp_path / "labels", range(9))
+    order = [8, 0, 1, 2, 3, 4, 5, 6, 7]
+    np.save(tmp_path / "mix.npy", np.array(order))
+    index = f'{SHUFFLE} index: "{tmp_path}/mix.npy"'
+    place = data_text(labels, 4, tops=1, options=SHUFFLE).replace('"data"', '"place"')
+    net = Net(f"layer {{ {data_text(images, 4, options=index)} }} layer {{ {place} }}", phase="TRAIN")
+    for _ in range(5):
+        tops = net()
+        assert [order[int(at)] for at in tops["place"].ravel()] == tops["label"].tolist()
+    assert tops["label"].tolist() != [order[at % 9] for at in range(16, 20)]
+
+
+def test_one_shuffled_beside_one_that_is_not(tmp_path: Path) -> None:
+    images, labels = write_images(tmp_path / "images", pixels(4)), write_labels(tmp_path / "labels", range(4))
+    layers = f"layer {{ {data_text(images, 2, options=SHUFFLE)} }} layer {{ {_renamed(labels, 2)} }}"
+    problem = 'images" is read with "shuffle: true" and database ".*labels" without'
+    with pytest.raises(DataError, match=problem) as raised:
+        Net(layers, phase="TRAIN")
+    assert raised.value.field == "data_param.shuffle"
+
+
 def test_different_lengths_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     side_by_side(write_images(tmp_path / "images", pixels(3)), write_labels(tmp_path / "labels", [0, 1]))
     warnings = [record for record in caplog.records if record.levelno == logging.WARNING]

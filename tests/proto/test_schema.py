@@ -21,6 +21,7 @@ OURS = {  # field: number; those above 1000 are new, the others are the paper's 
     "NetParameter.auto_insert_gathers": 10,
     "LayerParameter.softmax_noisy_label_loss_param": 1138,
     "DataParameter.index": 1001,
+    "DataParameter.shuffle": 1002,
     "SoftmaxNoisyLabelLossParameter.update_noise_lr": 1,
     "SoftmaxNoisyLabelLossParameter.matrix_c_filler": 2,
 }
