@@ -10,6 +10,7 @@ import numpy as np
 
 from caffe_compat.cli.common import DONE, FAILED, Parser, command
 from caffe_compat.datasets import layout
+from caffe_compat.demo.dataset import TRUE_CONFUSION
 from caffe_compat.errors import DataError
 from caffe_compat.evaluation.chain import Chain, StageFailed
 from caffe_compat.evaluation.confusion_table import confusion_table
@@ -76,13 +77,13 @@ def report(chain: Chain, seeds: Sequence[int]) -> None:
 
 
 def _confusion(chain: Chain) -> str:
-    """The estimated C beside the true one, where the recipe knows it and the data are there."""
+    """The estimated C beside the one the labels were drawn from, where the data folder has it."""
     folder = data_folder(chain.data, seed=1)
-    if chain.recipe.true_confusion is None or not (folder / layout.CONFUSION_NPY).exists():
+    if not (folder / TRUE_CONFUSION).exists():
         return ""
-    names = (folder / layout.NAMES).read_text().split("\n")
-    true = chain.recipe.true_confusion()
-    return "\n" + confusion_table(np.load(folder / layout.CONFUSION_NPY), true, names[: len(true)])
+    true = np.load(folder / TRUE_CONFUSION)
+    names = (folder / layout.NAMES).read_text().splitlines()
+    return "\n" + confusion_table(np.load(folder / layout.CONFUSION_NPY), true, names)
 
 
 def _check_folder(path: Path, remedy: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import subprocess
 import sys
@@ -11,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from caffe_compat.errors import CaffeCompatError
-from caffe_compat.evaluation.jobs import Job, data_folder, recipe_messages, resolved_texts, write_resolved
+from caffe_compat.evaluation.jobs import Job, data_folder, resolved_texts, write_resolved
 from caffe_compat.evaluation.progress import Progress
 from caffe_compat.evaluation.recipes import Recipe
-from caffe_compat.evaluation.results import Result, make_result, read_result, settings_digest, write_result
+from caffe_compat.evaluation.results import Result, Run, make_result, read_result, settings_digest, write_result
 from caffe_compat.evaluation.starts import write_start
 from caffe_compat.evaluation.training_log import TrainingLog
 
@@ -72,18 +73,19 @@ class Chain:
     def _run_stage(self, job: Job) -> None:
         snapshot = self._prepare(job)
         command = [*trainer(), "--solver", str(job.solver_file), *self.train_options]
+        resumed_at = None
         if snapshot is not None:
             command += ["--snapshot", str(snapshot)]
+            resumed_at = int(snapshot.stem.rpartition("_")[2])
+        run = Run(settings_digest(job), shlex.join(command), resumed_at)
         began = time.monotonic()
         with Progress(f"seed {job.seed}: {job.stage.name}", job.max_iter) as progress:
             code = _train(command, job.log_file, progress)
         if code != 0 or not job.final_weights.exists():
             raise StageFailed(_ending(job, code))
-        seconds = time.monotonic() - began
         with open(job.log_file, errors="replace") as lines:
             log = TrainingLog.read(lines)
-        resumed_at = _iteration_of(snapshot) if snapshot is not None else None
-        write_result(job, make_result(job, log, _batch_size(job), seconds, resumed_at, " ".join(command)))
+        write_result(job, make_result(job, run, log, time.monotonic() - began))
 
     def _prepare(self, job: Job) -> Path | None:
         """Write what the stage reads, and give the snapshot it can go on from, if there is one."""
@@ -92,11 +94,11 @@ class Chain:
         if snapshot is not None and _written(job) != resolved_texts(job):
             problem = "a run cut short with other settings: remove this folder or choose another --out"
             raise CaffeCompatError(problem, path=str(job.folder))
+        write_resolved(job)
         if snapshot is None:
             job.log_file.unlink(missing_ok=True)
-        write_resolved(job)
-        if job.stage.starts and not job.start_file.exists():
-            write_start(job)
+            if job.stage.starts:
+                write_start(job)
         return snapshot
 
 
@@ -142,13 +144,3 @@ def _written(job: Job) -> tuple[str, str] | None:
         return job.solver_file.read_text(), job.net_file.read_text()
     except FileNotFoundError:
         return None
-
-
-def _iteration_of(snapshot: Path) -> int:
-    return int(snapshot.stem.rpartition("_")[2])
-
-
-def _batch_size(job: Job) -> int:
-    """Images per iteration: the batch of the net's first data layer."""
-    layers = recipe_messages(job.stage)[1].layer
-    return int(next(layer.data_param.batch_size for layer in layers if layer.type == "Data"))

@@ -85,15 +85,20 @@ def data_folder(data: Path, seed: int) -> Path:
 
 
 def recipe_messages(stage: Stage) -> tuple[caffe_pb2.SolverParameter, caffe_pb2.NetParameter]:
-    """The stage's solver and net as they stand in the repository."""
+    """The stage's solver and net: as they stand in the repository, but for the reading order."""
     solver, path = read_solver(REPOSITORY / stage.solver)
     if not solver.net:
         raise PrototxtError("a recipe's solver names its net here", path=path, field="net")
-    return solver, read_net(REPOSITORY / solver.net)[0]
+    net, _ = read_net(REPOSITORY / solver.net)
+    if stage.shuffle:
+        for layer in net.layer:
+            if layer.type == "Data" and any(rule.phase == caffe_pb2.TRAIN for rule in layer.include):
+                layer.data_param.shuffle = True
+    return solver, net
 
 
 def resolved_texts(job: Job) -> tuple[str, str]:
-    """The solver's and the net's prototxt for this job: its data, its folder, its seed; nothing else changes."""
+    """The solver's and the net's prototxt for this job: its data, its folder, its seed."""
     solver, net = recipe_messages(job.stage)
     replace_root(net, job.recipe.data_root, str(job.data))
     solver.net = str(job.net_file)

@@ -7,12 +7,8 @@ takes the noisy labels for true.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-
-import numpy as np
-
-from caffe_compat.demo.taxonomy import true_confusion
 
 
 @dataclass(frozen=True)
@@ -25,11 +21,19 @@ class Start:
 
 @dataclass(frozen=True)
 class Stage:
-    """One training run: a solver (path from the repository root) and where its weights come from."""
+    """One training run.
+
+    Attributes:
+        solver: its prototxt, from the repository root.
+        starts: where its weights come from; none: random.
+        shuffle: read the training records in a new random order every round (``data_param.shuffle``), where the
+            prototxt leaves it at Caffe's one order for ever.
+    """
 
     name: str
     solver: str
     starts: tuple[Start, ...] = ()
+    shuffle: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,6 @@ class Recipe:
         stages: in the order in which they run; a stage starts only from earlier ones.
         compare: two methods (rows) whose difference is reported seed by seed: the first minus the second.
         seeds: how many seeds a reported result takes.
-        true_confusion: the C that the noisy labels were drawn from, (L, L) [noisy, true], where it is known.
     """
 
     name: str
@@ -62,7 +65,6 @@ class Recipe:
     rows: tuple[Row, ...]
     compare: tuple[str, str]
     seeds: int
-    true_confusion: Callable[[], np.ndarray] | None = None
 
     def stage(self, name: str) -> Stage:
         return next(stage for stage in self.stages if stage.name == name)
@@ -72,7 +74,9 @@ def _rename(layers: Sequence[str], suffix: str) -> dict[str, str]:
     return {layer: layer + suffix for layer in layers}
 
 
-def _chain(folder: str, convolutions: Sequence[str], classifier: Sequence[str]) -> tuple[Stage, ...]:
+def _chain(
+    folder: str, convolutions: Sequence[str], classifier: Sequence[str], shuffle: bool = False
+) -> tuple[Stage, ...]:
     """The four stages over the nets of ``prototxt/<folder>/``, whose clean net has the layers given."""
     clean = Start("clean", _rename([*convolutions, *classifier], "_clean"))
     ntype = Start("ntype", _rename(convolutions, "_ntype"))
@@ -82,7 +86,9 @@ def _chain(folder: str, convolutions: Sequence[str], classifier: Sequence[str]) 
         "ntype": (Start("clean"),),
         "ours": (clean, ntype),
     }
-    return tuple(Stage(name, f"prototxt/{folder}/{name}_solver.prototxt", start) for name, start in starts.items())
+    return tuple(
+        Stage(name, f"prototxt/{folder}/{name}_solver.prototxt", start, shuffle) for name, start in starts.items()
+    )
 
 
 CLEAN_ONLY, NOISY_AS_TRUTH, OURS = "clean only", "noisy as truth", "ours"
@@ -105,11 +111,20 @@ RECIPES: dict[str, Recipe] = {
             rows=_ROWS,
             compare=(OURS, NOISY_AS_TRUTH),
             seeds=1,
-            true_confusion=true_confusion,
         ),
         Recipe(
             name="cifar10n",
             title="CIFAR-10N (10,000 clean labels, 40,000 human labels of the kind `worse`)",
+            data_root="data/cifar10n",
+            make_data="tools/import_cifar10n.py ROOT data/cifar10n",
+            stages=_chain("cifar10", *_QUICK, shuffle=True),
+            rows=_ROWS,
+            compare=(OURS, NOISY_AS_TRUTH),
+            seeds=3,
+        ),
+        Recipe(
+            name="cifar10n_one_order",
+            title="CIFAR-10N, read in one order for ever as the authors and Caffe do",
             data_root="data/cifar10n",
             make_data="tools/import_cifar10n.py ROOT data/cifar10n",
             stages=_chain("cifar10", *_QUICK),

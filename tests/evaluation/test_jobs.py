@@ -1,5 +1,6 @@
 """Resolving a recipe's prototxts for data, output folder and seed: those things change, and nothing else."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,18 @@ def test_only_data_folder_and_seed_change(recipe, stage):
         solver.ClearField(field)
         resolved.ClearField(field)
     assert resolved == solver
+
+
+def test_shuffled_stages_differ_in_nothing_else():
+    for stage in RECIPES["cifar10n"].stages:
+        (solver, net), (same_solver, ordered) = recipe_messages(stage), recipe_messages(replace(stage, shuffle=False))
+        assert solver == same_solver and net != ordered
+        for layer in net.layer:
+            assert layer.data_param.shuffle == (layer.type == "Data" and layer.include[0].phase == caffe_pb2.TRAIN)
+            layer.data_param.ClearField("shuffle")
+            if layer.type != "Data":
+                layer.ClearField("data_param")
+        assert net == ordered
 
 
 def test_joint_net_starts_from_what_the_chain_makes():
