@@ -51,6 +51,13 @@ def test_each_step_call_averages_anew(log: pytest.LogCaptureFixture) -> None:
     assert float(lines(log, "^Iteration 3 ")[0].split()[-1]) == pytest.approx(losses(4)[3], rel=1e-5)
 
 
+def test_the_first_rate_counts_from_where_the_run_went_on(log: pytest.LogCaptureFixture) -> None:
+    solver = make_solver("display: 1")
+    solver.iter = 1_000_000
+    solver.step(1)
+    assert lines(log, "iter/s")[0].startswith("Iteration 1000000 (0 iter/s, ")
+
+
 def test_displayed_loss_is_the_mean_over_iter_size(log: pytest.LogCaptureFixture) -> None:
     make_solver("display: 1 iter_size: 3").step(1)
     shown = float(lines(log, "^Iteration 0 ")[0].split()[-1])
