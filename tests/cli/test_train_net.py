@@ -120,6 +120,8 @@ def test_level_stage_and_phase(golden_run: Path, capfd: pytest.CaptureFixture[st
     assert kept() == {"no_stage"}  # Caffe adds an empty stage when none is given
     assert kept("--level", "3", "--stage=a,b") == {"high", "fine"}
     assert kept("--stage", "a") == set()
+    rules["accuracy"] = "only in TEST"
+    assert kept("--phase", "TEST") == {"no_stage", "accuracy"}
 
 
 @pytest.mark.parametrize(
