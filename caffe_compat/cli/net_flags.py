@@ -37,7 +37,13 @@ def build_net(args: argparse.Namespace, phase: str, device: torch.device) -> Net
 
 def positive(text: str) -> int:
     """An argparse type: an integer above 0."""
-    value = int(text)
-    if value <= 0:
+    if int(text) <= 0:
         raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
-    return value
+    return int(text)
+
+
+def not_negative(text: str) -> int:
+    """An argparse type: an integer from 0."""
+    if int(text) < 0:
+        raise argparse.ArgumentTypeError(f"expected a number from 0, got {text}")
+    return int(text)

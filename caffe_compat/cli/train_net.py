@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 
 from caffe_compat.cli.common import DONE, Parser, command
-from caffe_compat.cli.net_flags import add_net_flags, positive
+from caffe_compat.cli.net_flags import add_net_flags, not_negative, positive
 from caffe_compat.proto.caffe_pb2 import Phase, SolverParameter
 from caffe_compat.prototxt import read_solver
 from caffe_compat.solver import Action, Solver, signal_actions
@@ -27,7 +27,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     start.add_argument("--weights", help="files to start from, separated by ','; they replace the solver's own")
     start.add_argument("--snapshot", help="a .solverstate to go on from")
     parser.add_argument("--iterations", type=positive, help="stop after this many iterations")
-    parser.add_argument("--data_start", type=int, default=0, metavar="RECORD",
+    parser.add_argument("--data_start", type=not_negative, default=0, metavar="RECORD",
                         help="where the training data start (Caffe starts over when it resumes)")  # fmt: skip
     add_net_flags(parser)
     parser.add_argument("--phase", choices=Phase.keys(), help="the train net's phase, TRAIN unless the net says so")

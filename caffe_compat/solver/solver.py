@@ -63,6 +63,8 @@ class Solver:
             device: where to train; by default what ``solver_mode`` and ``device_id`` say.
         Raises: CaffeCompatError for whatever is wrong with the solver, the nets, the data or the weights.
         """
+        if data_start < 0:
+            raise ValueError(f"data_start: {expected_got('>= 0', data_start)}")
         self.param, self.path = read_solver(source)
         self.path = self.path or path
         if prefix := snapshot_prefix(self.param, self.path):

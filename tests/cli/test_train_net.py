@@ -80,6 +80,7 @@ def test_wrong_usage(golden_run: Path, capfd: pytest.CaptureFixture[str]) -> Non
     assert "--solver" in error_of([], capfd)
     assert "unrecognized arguments: --solvre" in error_of(["--solver", SOLVER, "--solvre", "x"], capfd)
     assert "expected a number above 0, got 0" in error_of(["--solver", SOLVER, "--iterations", "0"], capfd)
+    assert "expected a number from 0, got -1" in error_of(["--solver", SOLVER, "--data_start=-1"], capfd)
     assert "'kill'" in error_of(["--solver", SOLVER, "--sigint_effect", "kill"], capfd)
     assert error_of(["--solver", "none.prototxt"], capfd) == "none.prototxt: no such file"
     assert error_of(["--solver", SOLVER, "--snapshot", "none.solverstate"], capfd) == "none.solverstate: no such file"
