@@ -93,7 +93,7 @@ def images_per_second(start: Callable[[], Iterator[object]], batches: int) -> fl
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=21)
-    parser.add_argument("--batches", type=int, default=24, help="batches timed in a round")
+    parser.add_argument("--batches", type=int, default=16, help="batches timed in a round")
     parser.add_argument("--out", help="write the result here as JSON")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:

@@ -79,6 +79,7 @@ class BatchLoader:
         self.dataset, self.num_workers, self.prefetch = dataset, num_workers, prefetch
         self._batch = 0
         self._batches: Iterator[Batch | DataError] | None = None
+        self._thread: ThreadPoolExecutor | None = None  # one for good: what reads the database takes turns in it
 
     def __iter__(self) -> BatchLoader:
         return self
@@ -102,10 +103,11 @@ class BatchLoader:
     def _start(self, batches: _CountUp) -> Iterator[Batch | DataError]:
         if self.num_workers:
             return _from_workers(self.dataset, batches, self.num_workers, self.prefetch)
-        return _from_thread(self.dataset, batches)
+        self._thread = self._thread or ThreadPoolExecutor(1, thread_name_prefix="data")
+        return _from_thread(self._thread, self.dataset, batches)
 
     def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_batches": None}
+        return {**self.__dict__, "_batches": None, "_thread": None}
 
     def close(self) -> None:
         """Stop reading ahead and end the workers; ``next`` goes on where this stops."""
@@ -162,8 +164,7 @@ def _set_up_worker(_: int) -> None:
     cv2.setNumThreads(0)
 
 
-def _from_thread(dataset: BatchDataset, batches: _CountUp) -> Iterator[Batch]:
-    thread = ThreadPoolExecutor(1, thread_name_prefix="data")  # ends with this generator
+def _from_thread(thread: ThreadPoolExecutor, dataset: BatchDataset, batches: _CountUp) -> Iterator[Batch]:
     ahead: Future[Batch] = thread.submit(dataset.__getitem__, batches.start)
     for batch in batches:
         ready, ahead = ahead, thread.submit(dataset.__getitem__, batch + 1)

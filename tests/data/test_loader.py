@@ -82,6 +82,16 @@ def test_a_copy_and_a_stopped_loader_go_on_where_they_were(tmp_path: Path) -> No
     assert next(layer.loader)[1].tolist() == next(twin)[1].tolist() == [2, 3]
 
 
+def test_stopping_does_not_mix_up_who_reads(tmp_path: Path) -> None:
+    """The batch that was being read when reading stopped must not be read at the same time as the next one."""
+    set_num_workers(0)
+    batches = data_layer(write_images(tmp_path / "db", pixels(500)), 20).loader
+    for batch in range(300):
+        if batch % 2:
+            batches.close()
+        assert next(batches)[1].tolist() == [record % 500 for record in range(20 * batch, 20 * batch + 20)]
+
+
 def test_the_thread_ends_with_the_layer(tmp_path: Path) -> None:
     before = set(threading.enumerate())
     set_num_workers(0)
