@@ -10,6 +10,7 @@ import numpy as np
 
 from caffe_compat.demo.style import Colour
 
+NEUTRAL = 128  # the gain that changes nothing
 _SHIFT = 4  # bits of OpenCV's fixed-point coordinates
 _MARGIN = 3  # pixels around a part, so that its edges can be looked at
 
@@ -69,18 +70,9 @@ class Canvas:
             cv2.fillPoly(window, [_fixed(points - (left, top))], 255, cv2.LINE_AA, _SHIFT)
         return window, slice(top, bottom), slice(left, right)
 
-    def fill(self, outline: np.ndarray, colour: Colour, opacity: float = 1.0) -> None:
+    def fill(self, outline: np.ndarray, colour: Colour) -> None:
         """Fill a polygon with one even colour."""
-        if opacity >= 1:
-            cv2.fillPoly(self.image, [_fixed(self.pixels(outline))], colour, cv2.LINE_AA, _SHIFT)
-            return
-        covered = self.mask([outline])
-        if covered is None:
-            return
-        window, rows, columns = covered
-        part = self.image[rows, columns]
-        weight = window[:, :, None] * np.float32(opacity / 255)
-        part += ((np.array(colour, np.float32) - part) * weight).astype(np.int16).astype(np.uint8)
+        cv2.fillPoly(self.image, [_fixed(self.pixels(outline))], colour, cv2.LINE_AA, _SHIFT)
 
     def paint(
         self, outline: np.ndarray, paint: Paint, frame: Frame, opacity: float = 1.0, roundness: float = 0.5
@@ -131,10 +123,9 @@ class Canvas:
         size = max(int(radius * self.unit * (1 << _SHIFT)), 8)
         cv2.circle(self.image, (int(x), int(y)), size, colour, -1, cv2.LINE_AA, _SHIFT)
 
-    def modulate(self, field: np.ndarray | float, coverage: np.ndarray) -> None:
-        """Multiply by 1 + field where covered: field float32 (H, W) or a number, coverage uint8 (H, W)."""
-        gain = 1 + np.asarray(field, np.float32) * (coverage * np.float32(1 / 255))
-        np.copyto(self.image, np.clip(self.image * gain[:, :, None], 0, 255).astype(np.uint8))
+    def modulate(self, gain: np.ndarray) -> None:
+        """Lighten and darken: multiply by gain / ``NEUTRAL``, uint8 (H, W)."""
+        cv2.multiply(self.image, cv2.merge([gain, gain, gain]), self.image, 1 / NEUTRAL)
 
 
 def _fixed(points: np.ndarray) -> np.ndarray:

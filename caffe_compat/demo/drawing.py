@@ -8,7 +8,7 @@ from caffe_compat.demo import closures, collars, trims
 from caffe_compat.demo.canvas import Canvas, Frame
 from caffe_compat.demo.colours import shade
 from caffe_compat.demo.garment import Garment
-from caffe_compat.demo.shapes import LEFT, armhole, body_pieces, curve, neckline, sleeve
+from caffe_compat.demo.shapes import LEFT, armhole, curve, neckline, sleeve
 
 
 def draw_back(canvas: Canvas, garment: Garment) -> None:
@@ -40,11 +40,11 @@ def draw_front(canvas: Canvas, garment: Garment) -> None:
 
 def _draw_sleeves(canvas: Canvas, garment: Garment) -> None:
     style, cloth = garment.style, garment.cloth
-    for arm, side in garment.sides():
+    for outline, (arm, side) in zip(garment.sleeves, garment.sides(), strict=True):
         joint, elbow, _ = arm.path(style) * side
         along = (elbow - joint) / np.linalg.norm(elbow - joint)
         frame = Frame(tuple(joint), tuple(along))
-        canvas.paint(sleeve(style, arm) * side, cloth.paint(), frame, garment.opacity, roundness=0.75)
+        canvas.paint(outline, cloth.paint(), frame, garment.opacity, roundness=0.75)
         if style.cuffs and style.sleeve > 0.15:
             cuff = sleeve(style, arm, 1 - style.cuffs / style.sleeve, 1.0, -0.015 if style.rib_hem else 0.01) * side
             canvas.paint(cuff, cloth.paint(ribbed=bool(style.rib_hem), darker=0.9), frame, garment.opacity, 0.6)
@@ -52,7 +52,7 @@ def _draw_sleeves(canvas: Canvas, garment: Garment) -> None:
 
 def _draw_body(canvas: Canvas, garment: Garment) -> None:
     style, cloth = garment.style, garment.cloth
-    for outline in body_pieces(style):
+    for outline in garment.body:
         canvas.paint(outline, cloth.paint(), Frame(), garment.opacity, roundness=0.55)
     if garment.has_sleeves and style.sheer < 0.5:
         seam = armhole(style)

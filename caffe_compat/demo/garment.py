@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -29,15 +30,21 @@ class Garment:
     def has_sleeves(self) -> bool:
         return self.style.sleeve > _SHORTEST_SLEEVE
 
+    @cached_property
+    def body(self) -> list[np.ndarray]:
+        """The body's outlines, one or two."""
+        return body_pieces(self.style)
+
+    @cached_property
+    def sleeves(self) -> list[np.ndarray]:
+        """The sleeves' outlines: left and right, or none."""
+        return [sleeve(self.style, arm) * side for arm, side in self.sides()] if self.has_sleeves else []
+
     def sides(self) -> list[tuple[Arm, np.ndarray]]:
         """Each arm with the factor that takes the right side's points to its own side."""
         return list(zip(self.arms, SIDES, strict=True))
 
     def outlines(self) -> list[np.ndarray]:
         """The polygons that the garment covers: for shadows, folds and the camera."""
-        found = body_pieces(self.style)
-        if self.has_sleeves:
-            found += [sleeve(self.style, arm) * side for arm, side in self.sides()]
-        if self.style.hood:
-            found.append(hood_outline(self.style))
-        return found
+        hood = [hood_outline(self.style)] if self.style.hood else []
+        return [*self.body, *self.sleeves, *hood]

@@ -35,7 +35,8 @@ def draw_picture(true: int, look_alike: int, hardness: float, size: int, rng: np
     large = size * _SUPERSAMPLING
     matrix = scene.camera(outlines, figure.shown, large, rng)
     canvas = Canvas(rooms.background(figure.shown, large, 0.12 + 0.25 * hardness, rng), matrix)
-    scene.cast_shadow(canvas, outlines, rng.uniform(0.15, 0.45), rng)
+    covered = scene.coverage(canvas, outlines)
+    scene.cast_shadow(canvas, covered, rng.uniform(0.15, 0.45), rng)
     draw_behind(canvas, figure, style)
     draw_hood(canvas, garment)
     if figure.shown == WORN:
@@ -43,7 +44,7 @@ def draw_picture(true: int, look_alike: int, hardness: float, size: int, rng: np
     else:
         draw_back(canvas, garment)
     draw_front(canvas, garment)
-    scene.crease(canvas, outlines, style.folds, rng)
+    scene.crease(canvas, covered, style.folds, rng)
     if rng.random() < 0.12 + 0.15 * hardness:
         scene.stick_on(canvas.image, rng)
     return scene.photograph(canvas.image, size, 0.5 * hardness * rng.random(), rng)

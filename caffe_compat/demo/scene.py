@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from caffe_compat.demo.canvas import Canvas
+from caffe_compat.demo.canvas import NEUTRAL, Canvas
 from caffe_compat.demo.colours import colour, contrast
 from caffe_compat.demo.figure import FLAT
 
@@ -28,16 +28,6 @@ def camera(outlines: Sequence[np.ndarray], shown: str, size: int, rng: Rng) -> n
     return np.concatenate([unit * turn, where[:, None]], axis=1)
 
 
-def cast_shadow(canvas: Canvas, outlines: Sequence[np.ndarray], strength: float, rng: Rng) -> None:
-    """Darken the background beside the garment."""
-    size = canvas.image.shape[0]
-    shadow = coverage(canvas, outlines)
-    reach = int(size * rng.uniform(0.03, 0.08)) | 1
-    shift = np.array([[1, 0, rng.uniform(-0.02, 0.05) * size], [0, 1, rng.uniform(0.01, 0.05) * size]])
-    moved = cv2.blur(cv2.warpAffine(shadow, shift, (size, size)), (reach, reach))
-    canvas.modulate(-strength, moved)
-
-
 def coverage(canvas: Canvas, outlines: Sequence[np.ndarray]) -> np.ndarray:
     """uint8 (size, size), 255 where any of the polygons lies."""
     whole = np.zeros(canvas.image.shape[:2], np.uint8)
@@ -47,11 +37,20 @@ def coverage(canvas: Canvas, outlines: Sequence[np.ndarray]) -> np.ndarray:
     return whole
 
 
-def crease(canvas: Canvas, outlines: Sequence[np.ndarray], strength: float, rng: Rng) -> None:
+def cast_shadow(canvas: Canvas, covered: np.ndarray, strength: float, rng: Rng) -> None:
+    """Darken the background beside what the garment covers (see ``coverage``)."""
+    size = canvas.image.shape[0]
+    reach = int(size * rng.uniform(0.03, 0.08)) | 1
+    shift = np.array([[1, 0, rng.uniform(-0.02, 0.05) * size], [0, 1, rng.uniform(0.01, 0.05) * size]])
+    moved = cv2.blur(cv2.warpAffine(covered, shift, (size, size)), (reach, reach))
+    canvas.modulate(cv2.convertScaleAbs(moved, alpha=-strength * NEUTRAL / 255, beta=NEUTRAL))
+
+
+def crease(canvas: Canvas, covered: np.ndarray, strength: float, rng: Rng) -> None:
     """Folds: soft light and dark strokes over the garment, and light that falls unevenly."""
     size = canvas.image.shape[0]
     half = size // 2
-    field = cv2.resize(rng.normal(128, 9, (4, 4)), (half, half), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
+    field = cv2.resize(rng.normal(NEUTRAL, 9, (4, 4)).astype(np.uint8), (half, half), interpolation=cv2.INTER_CUBIC)
     width = max(1, half // 32)
     for _ in range(int(4 + 6 * strength)):
         start = canvas.pixels(np.array([rng.uniform((-0.5, -0.6), (0.5, 0.7))]))[0] / 2
@@ -61,8 +60,9 @@ def crease(canvas: Canvas, outlines: Sequence[np.ndarray], strength: float, rng:
         dark, light = int(rng.integers(40, 90)), int(rng.integers(165, 205))
         cv2.polylines(field, [stroke], False, dark, width, cv2.LINE_AA)
         cv2.polylines(field, [stroke + width], False, light, width, cv2.LINE_AA)
-    soft = cv2.resize(cv2.blur(field, (half // 16 | 1, half // 16 | 1)), (size, size)).astype(np.float32)
-    canvas.modulate((soft - 128) * np.float32(0.008 * strength), coverage(canvas, outlines))
+    soft = cv2.resize(cv2.blur(field, (half // 16 | 1, half // 16 | 1)), (size, size))
+    gain = cv2.convertScaleAbs(soft, alpha=strength, beta=NEUTRAL * (1 - strength))
+    canvas.modulate(np.where(covered > 127, gain, np.uint8(NEUTRAL)))
 
 
 def stick_on(image: np.ndarray, rng: Rng) -> None:
