@@ -30,7 +30,8 @@ One row for each field of each message that a supported layer, net or solver rea
 (`tests/layers/test_options.py`): each row stands for two descriptions that differ in the field, which are built and
 run; what differs afterwards is the effect. A field that changes nothing has the reason instead, and one without
 either fails the tests. "Caffe" counts the single-layer answers of real Caffe (`tests/golden/layers`) that set the
-field and are reproduced; "formula" says that the effect is checked against one. A layer's `..._param` fields hold the messages listed here and have no row of their own.
+field and are reproduced; "formula" says that the effect is checked against one. A layer's `..._param` fields hold the
+messages listed here and have no row of their own.
 """
 
 # The messages of the layer types that are there; a type that is added brings its message.
