@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import signal
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from caffe_compat.errors import CaffeCompatError
 from caffe_compat.evaluation.jobs import Job, data_folder, resolved_texts, write_resolved
 from caffe_compat.evaluation.progress import Progress
 from caffe_compat.evaluation.recipes import Recipe
-from caffe_compat.evaluation.results import Result, Run, make_result, read_result, settings_digest, write_result
+from caffe_compat.evaluation.results import Result, make_result, read_result, settings_digest, write_result
 from caffe_compat.evaluation.starts import write_start
 from caffe_compat.evaluation.training_log import TrainingLog
 
@@ -73,11 +72,9 @@ class Chain:
     def _run_stage(self, job: Job) -> None:
         snapshot = self._prepare(job)
         command = [*trainer(), "--solver", str(job.solver_file), *self.train_options]
-        resumed_at = None
         if snapshot is not None:
             command += ["--snapshot", str(snapshot)]
-            resumed_at = int(snapshot.stem.rpartition("_")[2])
-        run = Run(settings_digest(job), shlex.join(command), resumed_at)
+        settings = settings_digest(job)
         began = time.monotonic()
         with Progress(f"seed {job.seed}: {job.stage.name}", job.max_iter) as progress:
             code = _train(command, job.log_file, progress)
@@ -85,7 +82,8 @@ class Chain:
             raise StageFailed(_ending(job, code))
         with open(job.log_file, errors="replace") as lines:
             log = TrainingLog.read(lines)
-        write_result(job, make_result(job, run, log, time.monotonic() - began))
+        resumed_at = None if snapshot is None else int(snapshot.stem.rpartition("_")[2])
+        write_result(job, make_result(job, log, settings, resumed_at, time.monotonic() - began))
 
     def _prepare(self, job: Job) -> Path | None:
         """Write what the stage reads, and give the snapshot it can go on from, if there is one."""

@@ -19,28 +19,15 @@ from caffe_compat.prototxt import to_text
 
 
 @dataclass(frozen=True)
-class Run:
-    """How a training was started.
-
-    Attributes:
-        settings: SHA-256 over seed, solver and net of this stage and of those it started from.
-        command: the command line.
-        resumed_at: the iteration at which a cut run was taken up again (its data then start over, as in Caffe), or
-            None for a run in one piece.
-    """
-
-    settings: str
-    command: str
-    resumed_at: int | None
-
-
-@dataclass(frozen=True)
-class Result(Run):
+class Result:
     """One finished stage of one seed.
 
     Attributes:
+        settings: SHA-256 over seed, solver and net of this stage and of those it started from.
         test: outputs of the test net at the last iteration; ``test_history`` those of every test.
         train_loss: the last displayed training loss.
+        resumed_at: the iteration at which a cut run was taken up again (its data then start over, as in Caffe), or
+            None for a run in one piece.
         seconds: wall time of the (last) run, tests and start-up included.
         seconds_per_iteration: median over the displayed intervals, tests excluded.
         images_per_second: batch size over that.
@@ -49,10 +36,12 @@ class Result(Run):
     recipe: str
     stage: str
     seed: int
+    settings: str
     iterations: int
     test: dict[str, float]
     test_history: dict[int, dict[str, float]]
     train_loss: float | None
+    resumed_at: int | None
     seconds: float
     seconds_per_iteration: float | None
     images_per_second: float | None
@@ -95,7 +84,7 @@ def write_result(job: Job, result: Result) -> None:
         part.write_text(json.dumps(asdict(result), indent=1) + "\n")
 
 
-def make_result(job: Job, run: Run, log: TrainingLog, seconds: float) -> Result:
+def make_result(job: Job, log: TrainingLog, settings: str, resumed_at: int | None, seconds: float) -> Result:
     """Put together the result of a job whose training has reached its last iteration, after ``seconds``.
 
     Raises: CaffeCompatError if the log holds no test accuracy at the last iteration.
@@ -107,14 +96,15 @@ def make_result(job: Job, run: Run, log: TrainingLog, seconds: float) -> Result:
         raise CaffeCompatError(problem, path=str(job.log_file))
     per_iteration = log.seconds_per_iteration
     return Result(
-        **asdict(run),
         recipe=job.recipe.name,
         stage=job.stage.name,
         seed=job.seed,
+        settings=settings,
         iterations=iterations,
         test=test,
         test_history=log.tests,
         train_loss=log.losses[max(log.losses)] if log.losses else None,
+        resumed_at=resumed_at,
         seconds=round(seconds, 1),
         seconds_per_iteration=per_iteration,
         images_per_second=round(_batch_size(job) / per_iteration, 1) if per_iteration else None,
