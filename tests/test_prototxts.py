@@ -128,9 +128,15 @@ def test_net_builds_and_every_parameter_learns(path: Path, tiny_data: Callable[.
     for learnable in train.learnable_params:
         gradient = learnable.parameter.grad
         if learnable.lr_mult:
-            assert gradient is not None and gradient.isfinite().all() and gradient.any(), learnable.layer
+            assert gradient is not None and gradient.isfinite().all(), learnable.layer
+            assert gradient.any() != is_frozen(path, learnable.layer), learnable.layer
     outputs = Net(net, phase="TEST")()
     assert 0 <= float(outputs["accuracy"]) <= 1
+
+
+def is_frozen(path: Path, layer: str) -> bool:
+    """The release's first stage has update_noise_lr 0 and no noise-type loss: nothing reaches the p(z|x) net."""
+    return "release/stage1" in str(path) and layer.endswith("_ntype")
 
 
 def small_batches(path: Path, tiny_data: Callable[..., Path]) -> caffe_pb2.NetParameter:
@@ -207,7 +213,7 @@ def test_net_with_the_constructs_of_the_authors_nets_learns(tiny_data: Callable[
         losses.append(train.loss.item())
         gradients = torch.autograd.grad(train.loss, train.params["y"][0], retain_graph=True)
         with torch.no_grad():
-            train.params["y"][0] -= 1e-6 * gradients[0]
+            train.params["y"][0] -= 5e-6 * gradients[0]
     assert losses[-1] < 0.9 * losses[0]
     train.loss.backward()
     assert not train.params["z"][0].grad.any(), "update_noise_lr 0 gives p(z|x) no gradient"
