@@ -43,5 +43,5 @@ def set_up_logging(stream: TextIO | None = None, level: int = logging.INFO) -> N
 
 
 def number(value: float) -> str:
-    """``value`` as a C++ stream prints it: 6 significant digits, no trailing zeros (``1``, ``0.0776969``, ``4.375e+06``)."""
+    """``value`` as a C++ stream prints it: 6 significant digits, no trailing zeros (``1``, ``4.375e+06``)."""
     return f"{value:g}"

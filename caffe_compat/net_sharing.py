@@ -67,9 +67,7 @@ class ParamTable:
                 self._is_set[spec.name, multiplier] = spec.HasField(multiplier)
 
     def _share(self, layer: Layer, index: int, spec: caffe_pb2.ParamSpec, owner: LearnableParam) -> None:
-        logger.info(
-            "Sharing parameters '%s' owned by layer '%s', param index %d", spec.name, owner.layer, owner.index
-        )
+        logger.info("Sharing parameters '%s' owned by layer '%s', param index %d", spec.name, owner.layer, owner.index)
         _check_shape(layer, index, spec, owner)
         for multiplier in _MULTIPLIERS:
             self._merge(layer, index, spec, owner, multiplier)

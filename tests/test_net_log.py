@@ -24,20 +24,49 @@ def test_log_of_building(caplog: pytest.LogCaptureFixture) -> None:
     state = "state {\n  phase: TRAIN\n  level: 0\n}\n"
     assert first.startswith(f'Initializing net from parameters: \nname: "n"\n{state}layer {{')
     assert rest == [
-        "Creating layer data", "Creating Layer data", "data -> data",
-        "Setting up data", "Top shape: 4 3 (12)", "Memory required for data: 48",
-        "Creating layer label", "Creating Layer label", "label -> label",
-        "Setting up label", "Top shape: 4 (4)", "Memory required for data: 64",
-        "Creating layer ip", "Creating Layer ip", "ip <- data", "ip -> ip",
-        "Setting up ip", "Top shape: 4 5 (20)", "Memory required for data: 144",
-        "Creating layer relu", "Creating Layer relu", "relu <- ip", "relu -> ip (in-place)",
-        "Setting up relu", "Top shape: 4 5 (20)", "Memory required for data: 224",
-        "Creating layer loss", "Creating Layer loss", "loss <- ip", "loss <- label", "loss -> loss",
+        "Creating layer data",
+        "Creating Layer data",
+        "data -> data",
+        "Setting up data",
+        "Top shape: 4 3 (12)",
+        "Memory required for data: 48",
+        "Creating layer label",
+        "Creating Layer label",
+        "label -> label",
+        "Setting up label",
+        "Top shape: 4 (4)",
+        "Memory required for data: 64",
+        "Creating layer ip",
+        "Creating Layer ip",
+        "ip <- data",
+        "ip -> ip",
+        "Setting up ip",
+        "Top shape: 4 5 (20)",
+        "Memory required for data: 144",
+        "Creating layer relu",
+        "Creating Layer relu",
+        "relu <- ip",
+        "relu -> ip (in-place)",
+        "Setting up relu",
+        "Top shape: 4 5 (20)",
+        "Memory required for data: 224",
+        "Creating layer loss",
+        "Creating Layer loss",
+        "loss <- ip",
+        "loss <- label",
+        "loss -> loss",
         "Creating layer loss",  # the softmax inside
-        "Setting up loss", "Top shape: (1)", "    with loss weight 1", "Memory required for data: 228",
-        "loss needs backward computation.", "relu needs backward computation.", "ip needs backward computation.",
-        "label does not need backward computation.", "data does not need backward computation.",
-        "This network produces output loss", "Network initialization done.",
+        "Setting up loss",
+        "Top shape: (1)",
+        "    with loss weight 1",
+        "Memory required for data: 228",
+        "loss needs backward computation.",
+        "relu needs backward computation.",
+        "ip needs backward computation.",
+        "label does not need backward computation.",
+        "data does not need backward computation.",
+        "This network produces output loss",
+        "Network initialization done.",
     ]
 
 
@@ -54,13 +83,22 @@ def test_log_of_the_backward_plan(caplog: pytest.LogCaptureFixture) -> None:
     branch = product("branch", "ip")  # contributes to no loss
     found = plan(caplog, DATA + LABEL + product() + branch + LOSS)
     assert found == {
-        "loss": True, "branch": False, "ip_ip_0_split": True, "ip": True, "label": False, "data": False,
+        "loss": True,
+        "branch": False,
+        "ip_ip_0_split": True,
+        "ip": True,
+        "label": False,
+        "data": False,
     }
-    frozen = 'param { lr_mult: 0 } param { lr_mult: 0 }'
+    frozen = "param { lr_mult: 0 } param { lr_mult: 0 }"
     assert plan(caplog, DATA + LABEL + product(extra=frozen) + LOSS)["loss"] is False
     cut = product("below") + product("ip", "below", extra="propagate_down: false")
     assert plan(caplog, DATA + LABEL + cut + LOSS) == {
-        "loss": True, "ip": True, "below": False, "label": False, "data": False,
+        "loss": True,
+        "ip": True,
+        "below": False,
+        "label": False,
+        "data": False,
     }
 
 

@@ -17,7 +17,12 @@ DONE, FAILED, WRONG_USAGE = 0, 1, 2
 Main = Callable[[Sequence[str] | None], int]
 
 _INPUT_ERRORS = (
-    CaffeCompatError, FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError,
+    CaffeCompatError,
+    FileNotFoundError,
+    FileExistsError,
+    IsADirectoryError,
+    NotADirectoryError,
+    PermissionError,
 )
 
 

@@ -53,7 +53,12 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("files", nargs="+", metavar="FILE", help=f"the {_SUFFIX} files to read, then the one to write")
     parser.add_argument("--model", metavar="NET", help="prototxt: keep only its layers, in its order, types checked")
     parser.add_argument(
-        "--map", type=_rename, nargs="+", action="extend", default=[], metavar="[N:]SRC=DST",
+        "--map",
+        type=_rename,
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="[N:]SRC=DST",
         help="the new name of a layer (of input N, counted from 1); may be given again and again",
     )
     parser.add_argument("--force", action="store_true", help="overwrite OUT if it exists")

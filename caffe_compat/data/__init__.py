@@ -8,7 +8,20 @@ from caffe_compat.data.loader import BatchLoader, set_num_workers
 from caffe_compat.data.transformer import Transformer
 
 __all__ = [
-    "BatchDataset", "BatchLoader", "Group", "LmdbReader", "SourceInfo", "Transformer", "check_databases",
-    "decode_datum", "describe", "encode_datum", "encoded_datum", "label_datum", "load_index", "parse_datum",
-    "set_num_workers", "write_database",
+    "BatchDataset",
+    "BatchLoader",
+    "Group",
+    "LmdbReader",
+    "SourceInfo",
+    "Transformer",
+    "check_databases",
+    "decode_datum",
+    "describe",
+    "encode_datum",
+    "encoded_datum",
+    "label_datum",
+    "load_index",
+    "parse_datum",
+    "set_num_workers",
+    "write_database",
 ]

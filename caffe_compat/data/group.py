@@ -111,7 +111,9 @@ def check_databases(sources: Sequence[SourceInfo], path: str | None = None) -> N
         lengths = ", ".join(f"{source.name} ({source.records} records)" for source in sources)
         logger.warning(
             "%sdatabases of different lengths are read side by side: %s. Records are joined by position, so they "
-            "drift apart when the shortest starts again.", f"{path}: " if path else "", lengths
+            "drift apart when the shortest starts again.",
+            f"{path}: " if path else "",
+            lengths,
         )
 
 
@@ -122,7 +124,8 @@ def _check_all_shuffled_or_none(sources: Sequence[SourceInfo], path: str | None)
             raise DataError(
                 f'database "{shuffled[source.records].name}" is read with "shuffle: true" and database "{source.name}" '
                 f"without; read side by side, their records no longer belong together",
-                path=path, field="data_param.shuffle",
+                path=path,
+                field="data_param.shuffle",
             )
 
 

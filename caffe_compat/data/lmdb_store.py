@@ -192,9 +192,7 @@ def write_database(
     return count
 
 
-def _write_records(
-    environment: lmdb.Environment, records: Iterable[tuple[bytes, caffe_pb2.Datum]], path: str
-) -> int:
+def _write_records(environment: lmdb.Environment, records: Iterable[tuple[bytes, caffe_pb2.Datum]], path: str) -> int:
     count = 0
     for batch in _batches(records):
         while not _commit(environment, batch, path):

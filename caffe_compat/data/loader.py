@@ -22,7 +22,7 @@ logger = logging.getLogger("caffe_compat")
 
 _FEWEST_WORKERS, _MOST_WORKERS = 2, 8
 _SHARED_MEMORY = "/dev/shm"
-_CHEAP_VALUES = 2**20  # a batch of raw records of at most this many values costs less than handing it over
+_CHEAP_VALUES = 2**22  # a batch of raw records of at most this many values costs less than handing it over
 _workers: int | None = None
 
 
@@ -60,7 +60,10 @@ def _fits_shared_memory(size: int) -> bool:
     if size > free:
         logger.warning(
             "%s has %d MB free and %d MB are needed to hand batches over from worker processes: reading in this "
-            "process instead, which is slower (in Docker: --shm-size)", _SHARED_MEMORY, free >> 20, size >> 20
+            "process instead, which is slower (in Docker: --shm-size)",
+            _SHARED_MEMORY,
+            free >> 20,
+            size >> 20,
         )
     return size <= free
 

@@ -194,7 +194,10 @@ def construct_layer(param: caffe_pb2.LayerParameter, context: BuildContext) -> L
         closest = f"closest: {lowered[near[0]]}; " if near else ""
         raise PrototxtError(
             f"unknown; {closest}known: {', '.join(layer_types())}",
-            path=context.path, layer=param.name, layer_type=param.type, field="type",
+            path=context.path,
+            layer=param.name,
+            layer_type=param.type,
+            field="type",
         )
     return cls(param, context)
 

@@ -43,7 +43,8 @@ class Convolution(Layer):
         self._check_outputs()
         self.add_blob(
             (self.num_output, channels // self.group, *self.window.kernel),
-            options.weight_filler, "convolution_param.weight_filler",
+            options.weight_filler,
+            "convolution_param.weight_filler",
         )
         if len(spatial) == 2:  # what torch's convolutions run fastest in; their tops and gradients follow
             self.blobs[0].data = self.blobs[0].data.contiguous(memory_format=torch.channels_last)

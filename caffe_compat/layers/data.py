@@ -110,7 +110,8 @@ class DataLayer(Layer):
         if options.backend != caffe_pb2.DataParameter.LMDB:
             raise self.error(
                 "expected LMDB, got LEVELDB (Caffe's default where none is given); make the database with "
-                'convert_imageset --backend=lmdb and write "backend: LMDB"', "data_param.backend",
+                'convert_imageset --backend=lmdb and write "backend: LMDB"',
+                "data_param.backend",
             )
         for field in ("batch_size", "prefetch"):
             if getattr(options, field) < 1:
@@ -132,7 +133,10 @@ class DataLayer(Layer):
         problem = f"{exc.path}: {exc.problem}" if exc.path else exc.problem
         kind = PrototxtError if isinstance(exc, PrototxtError) else DataError
         return kind(
-            problem, path=self.context.path, layer=self.param.name, layer_type=self.param.type,
+            problem,
+            path=self.context.path,
+            layer=self.param.name,
+            layer_type=self.param.type,
             field=exc.field or "data_param.source",
         )
 

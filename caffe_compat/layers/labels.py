@@ -47,5 +47,7 @@ def _raise_wrong_label(layer: Layer, label: float, num_classes: int, ignore_labe
     ignored = "" if ignore_label is None else f" or {ignore_label} (ignored)"
     raise DataError(
         f'label {label:g} in blob "{layer.param.bottom[1]}": expected a whole number in [0, {num_classes}){ignored}',
-        path=layer.context.path, layer=layer.param.name, layer_type=layer.param.type,
+        path=layer.context.path,
+        layer=layer.param.name,
+        layer_type=layer.param.type,
     )

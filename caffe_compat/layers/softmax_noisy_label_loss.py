@@ -60,7 +60,11 @@ class SoftmaxWithNoisyLabelLoss(Layer):
     def forward(self, *bottoms: Tensor) -> tuple[Tensor, ...]:
         scores_y, scores_z, noisy_label = bottoms
         arguments = (
-            scores_y.flatten(1), scores_z.flatten(1), noisy_label.flatten(), self._confusion(), self.update_noise_lr,
+            scores_y.flatten(1),
+            scores_z.flatten(1),
+            noisy_label.flatten(),
+            self._confusion(),
+            self.update_noise_lr,
             "q",
         )
         if len(self.param.top) < 2:
@@ -81,5 +85,5 @@ class SoftmaxWithNoisyLabelLoss(Layer):
             (1, scores_z, f"({batch_size}, 3) or ({batch_size}, 3, 1, 1)", scores_z[:2] == (batch_size, 3)),
             (2, noisy_label, f"({batch_size},) or ({batch_size}, 1, 1, 1)", noisy_label[:1] == (batch_size,)),
         ):
-            if not fits or any(size != 1 for size in shape[1 if index == 2 else 2:]):
+            if not fits or any(size != 1 for size in shape[1 if index == 2 else 2 :]):
                 raise self.error(expected_got(wanted, shape), field=f"bottom {self.param.bottom[index]}")

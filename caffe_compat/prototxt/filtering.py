@@ -32,7 +32,10 @@ def _is_included(layer: caffe_pb2.LayerParameter, state: caffe_pb2.NetState, pat
     if layer.include and layer.exclude:
         raise PrototxtError(
             "specify either include rules or exclude rules, not both",
-            path=path, layer=layer.name, layer_type=layer.type, field="include",
+            path=path,
+            layer=layer.name,
+            layer_type=layer.type,
+            field="include",
         )
     if layer.include:
         return any(_is_met(rule, state, layer.name) for rule in layer.include)

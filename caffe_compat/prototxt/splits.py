@@ -52,7 +52,10 @@ def _trace(net: caffe_pb2.NetParameter, path: str | None) -> tuple[dict[tuple[in
             if blob not in latest:
                 raise PrototxtError(
                     f"Unknown bottom blob '{blob}' (layer '{layer.name}', bottom index {bottom_index})",
-                    path=path, layer=layer.name, layer_type=layer.type, field="bottom",
+                    path=path,
+                    layer=layer.name,
+                    layer_type=layer.type,
+                    field="bottom",
                 )
             sources[layer_index, bottom_index] = latest[blob]
             readers[latest[blob]] += 1

@@ -90,6 +90,11 @@ def _sigmoid(solver: SolverParameter, iteration: int, current_step: int) -> np.f
 
 
 _POLICIES: dict[str, Policy] = {
-    "fixed": _fixed, "step": _stepped, "exp": _exp, "inv": _inv,
-    "multistep": _stepped, "poly": _poly, "sigmoid": _sigmoid,
+    "fixed": _fixed,
+    "step": _stepped,
+    "exp": _exp,
+    "inv": _inv,
+    "multistep": _stepped,
+    "poly": _poly,
+    "sigmoid": _sigmoid,
 }

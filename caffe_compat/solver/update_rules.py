@@ -143,8 +143,12 @@ class Rule:
 
 
 RULES = {
-    "SGD": Rule(sgd), "Nesterov": Rule(nesterov), "AdaGrad": Rule(adagrad), "RMSProp": Rule(rmsprop),
-    "AdaDelta": Rule(adadelta, moments=2), "Adam": Rule(adam, moments=2),
+    "SGD": Rule(sgd),
+    "Nesterov": Rule(nesterov),
+    "AdaGrad": Rule(adagrad),
+    "RMSProp": Rule(rmsprop),
+    "AdaDelta": Rule(adadelta, moments=2),
+    "Adam": Rule(adam, moments=2),
 }
 
 

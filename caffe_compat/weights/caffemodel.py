@@ -130,7 +130,8 @@ def _check_fits(layer: str, blobs: Sequence[StoredBlob], targets: Sequence[Tenso
                 f"Cannot copy param {index} weights from layer '{layer}'; shape mismatch.  Source param shape is "
                 f"{shape_string(blob.array.shape)}; target param shape is {shape_string(target.shape)}. To learn this "
                 "layer's parameters from scratch rather than copying from a saved net, rename the layer.",
-                path=path, layer=layer,
+                path=path,
+                layer=layer,
             )
 
 
@@ -157,9 +158,7 @@ def _complete(saved: caffe_pb2.LayerParameter, layer: LayerWithBlobs, phase: caf
         saved.loss_weight.append(1)
 
 
-def _store_blobs(
-    saved: caffe_pb2.LayerParameter, layer: LayerWithBlobs, diffs: Mapping[Tensor, Tensor] | None
-) -> None:
+def _store_blobs(saved: caffe_pb2.LayerParameter, layer: LayerWithBlobs, diffs: Mapping[Tensor, Tensor] | None) -> None:
     del saved.blobs[:]
     for owner, blob in zip(layer.blobs, layer.shaped_blobs(), strict=True):
         diff = None if diffs is None else _numpy(diffs[owner] if owner in diffs else torch.zeros_like(owner))

@@ -139,7 +139,8 @@ def _fit(
         if source.layer.type != types[name]:
             raise WeightsError(
                 f"it is of type {source.layer.type}, the net's {name!r} of type {types[name]}",
-                path=source.path, layer=source.layer.name,
+                path=source.path,
+                layer=source.layer.name,
             )
     order = {name: place for place, name in enumerate(types)}
     return sorted(fitting, key=lambda each: order[each[0]])

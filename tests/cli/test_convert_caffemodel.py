@@ -145,9 +145,7 @@ def test_an_unknown_source_lists_the_names(files: Files, capsys: pytest.CaptureF
 
 def test_a_source_in_two_inputs_needs_its_number(files: Files, capsys: pytest.CaptureFixture[str]) -> None:
     message = fails(files, capsys, files.clean, files.ntype, files.out, "--map", "conv1=conv1_clean")
-    assert message == (
-        f"layer 'conv1' is in {files.clean} and {files.ntype}; say which: 1:conv1 or 2:conv1"
-    )
+    assert message == (f"layer 'conv1' is in {files.clean} and {files.ntype}; say which: 1:conv1 or 2:conv1")
     assert "no input 3, there are 2" in fails(files, capsys, files.clean, files.ntype, files.out, "--map", "3:conv1=x")
     assert "no input 0, there are 2" in fails(files, capsys, files.clean, files.ntype, files.out, "--map", "0:conv1=x")
 

@@ -41,7 +41,11 @@ def messages(log: str) -> list[str]:
     ],
 )
 def test_the_database_equals_real_caffes(
-    name: str, list_name: str, flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    name: str,
+    list_name: str,
+    flags: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -214,7 +218,9 @@ def test_no_list_and_an_empty_list(tree: Path, capsys: pytest.CaptureFixture[str
 def test_the_script_runs() -> None:
     root = Path(__file__).parents[2]
     result = subprocess.run(
-        [sys.executable, str(root / "tools" / "convert_imageset.py"), "--help"], capture_output=True, text=True,
+        [sys.executable, str(root / "tools" / "convert_imageset.py"), "--help"],
+        capture_output=True,
+        text=True,
         env={**os.environ, "PYTHONPATH": str(root)},
     )
     assert result.returncode == 0 and "--skip_unreadable" in result.stdout

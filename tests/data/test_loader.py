@@ -140,8 +140,11 @@ except KeyboardInterrupt:
 def test_ctrl_c_reaches_the_trainer_only_which_ends_in_silence(tmp_path: Path) -> None:
     source, tests = write_images(tmp_path / "db", pixels(9)), Path(__file__).parents[1]
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM.format(source=str(source))], text=True, start_new_session=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        [sys.executable, "-c", PROGRAM.format(source=str(source))],
+        text=True,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": f"{tests}{os.pathsep}{tests.parent}"},
     )
     assert process.stdout is not None and process.stdout.readline() == "ready\n"

@@ -108,7 +108,7 @@ def test_options_that_exclude_each_other() -> None:
     "options, mean, problem",
     [
         ({"crop_size": 10}, None, r"crop_size: expected .* at least 10 x 10 pixels, got 9 x 12"),
-        ({"mean_file": "m.binaryproto"}, np.zeros((3, 9, 11)), "file: .*\"m.binaryproto\", 3 x 9 x 11, got 3 x 9 x 12"),
+        ({"mean_file": "m.binaryproto"}, np.zeros((3, 9, 11)), 'file: .*"m.binaryproto", 3 x 9 x 11, got 3 x 9 x 12'),
         ({"mean_value": [1, 2]}, None, r"mean_value: expected 1 or as many as channels \(3\), got 2"),
     ],
 )

@@ -39,20 +39,37 @@ def reaches_the_input(base: Observation, changed: Observation) -> None:
 
 NET: list[Row] = [
     Changes("NetParameter.name", X + IP, 'name: "n"\n' + X + IP),
-    Changes("NetParameter.input", old_input("input_dim: 2 input_dim: 3 input_dim: 1 input_dim: 1"),
-            old_input('input_dim: 2 input_dim: 3 input_dim: 1 input_dim: 1').replace('"x"', '"w"', 1) + "",
-            refused="Unknown bottom blob 'x'"),
-    Changes("NetParameter.input_shape", old_input("input_dim: 2 input_dim: 3 input_dim: 4 input_dim: 5"),
-            old_input("input_shape { dim: 2 }"), along=("NetParameter.input_dim",)),
-    Changes("NetParameter.input_dim", old_input("input_dim: 2 input_dim: 3 input_dim: 4 input_dim: 5"),
-            old_input("input_dim: 2 input_dim: 3 input_dim: 4 input_dim: 6")),
+    Changes(
+        "NetParameter.input",
+        old_input("input_dim: 2 input_dim: 3 input_dim: 1 input_dim: 1"),
+        old_input("input_dim: 2 input_dim: 3 input_dim: 1 input_dim: 1").replace('"x"', '"w"', 1) + "",
+        refused="Unknown bottom blob 'x'",
+    ),
+    Changes(
+        "NetParameter.input_shape",
+        old_input("input_dim: 2 input_dim: 3 input_dim: 4 input_dim: 5"),
+        old_input("input_shape { dim: 2 }"),
+        along=("NetParameter.input_dim",),
+    ),
+    Changes(
+        "NetParameter.input_dim",
+        old_input("input_dim: 2 input_dim: 3 input_dim: 4 input_dim: 5"),
+        old_input("input_dim: 2 input_dim: 3 input_dim: 4 input_dim: 6"),
+    ),
     Changes("NetParameter.force_backward", X + IP, "force_backward: true\n" + X + IP, expect=reaches_the_input),
-    Changes("NetParameter.state", X + product('include { stage: "a" }'),
-            'state { stage: "a" }\n' + X + product('include { stage: "a" }'), along=("NetState.stage",)),
+    Changes(
+        "NetParameter.state",
+        X + product('include { stage: "a" }'),
+        'state { stage: "a" }\n' + X + product('include { stage: "a" }'),
+        along=("NetState.stage",),
+    ),
     Changes("NetParameter.debug_info", X + IP, "debug_info: true\n" + X + IP, expect=logs_every_blob),
     Changes("NetParameter.layer", X, X + IP),
-    Changes("NetParameter.layers", 'input: "x" input_shape { dim: 2 }',
-            'input: "x" input_shape { dim: 2 } layers { name: "r" type: RELU bottom: "x" top: "y" }'),
+    Changes(
+        "NetParameter.layers",
+        'input: "x" input_shape { dim: 2 }',
+        'input: "x" input_shape { dim: 2 } layers { name: "r" type: RELU bottom: "x" top: "y" }',
+    ),
     NoEffect("NetParameter.richness", SPREADING, X + IP, "richness: 3\n" + X + IP),
     NoEffect("NetParameter.auto_insert_gathers", SPREADING, X + IP, "auto_insert_gathers: false\n" + X + IP),
 ]
@@ -66,8 +83,12 @@ def ruled(state: str, rule: str, kind: str = "include") -> str:
 
 
 RULES: list[Row] = [
-    NoEffect("NetState.phase", "Net(phase=...) and the solver set it, as pycaffe and the caffe tool do",
-             ruled("phase: TRAIN", "phase: TEST"), ruled("phase: TEST", "phase: TEST")),
+    NoEffect(
+        "NetState.phase",
+        "Net(phase=...) and the solver set it, as pycaffe and the caffe tool do",
+        ruled("phase: TRAIN", "phase: TEST"),
+        ruled("phase: TEST", "phase: TEST"),
+    ),
     Changes("NetState.level", ruled("level: 1", "min_level: 2"), ruled("level: 2", "min_level: 2")),
     Changes("NetState.stage", ruled('stage: "a"', 'stage: "b"'), ruled('stage: "a" stage: "b"', 'stage: "b"')),
     Changes("NetStateRule.phase", ruled("", "phase: TEST"), ruled("", "phase: TRAIN")),
@@ -102,7 +123,7 @@ def chain(extra: str) -> str:
 
 
 def shared(first: str, second: str) -> str:
-    return X + product(f'param {{ name: "w" {first} }}', "x", "a") + product(f'param {{ {second} }}', "a", "b")
+    return X + product(f'param {{ name: "w" {first} }}', "x", "a") + product(f"param {{ {second} }}", "a", "b")
 
 
 def is_one_blob(base: Observation, changed: Observation) -> None:
@@ -122,14 +143,22 @@ LAYERS: list[Row] = [
     Changes("LayerParameter.type", X + RELU, X + RELU.replace('"ReLU"', '"Softmax"')),
     Changes("LayerParameter.bottom", X + inputs(z=(4, 3)) + RELU, X + inputs(z=(4, 3)) + RELU.replace('"x"', '"z"')),
     Changes("LayerParameter.top", X + RELU, X + RELU.replace('"y"', '"z"')),
-    Changes("LayerParameter.phase", *(X + layer_text("Dropout", "x", "y", text) for text in ("", "phase: TEST")),
-            phase="TRAIN", expect=keeps_all),
+    Changes(
+        "LayerParameter.phase",
+        *(X + layer_text("Dropout", "x", "y", text) for text in ("", "phase: TEST")),
+        phase="TRAIN",
+        expect=keeps_all,
+    ),
     Changes("LayerParameter.loss_weight", X + product(""), X + product("loss_weight: 2"), expect=weighted),
     Changes("LayerParameter.param", X + product(""), X + product("param { lr_mult: 3 }"), along=("ParamSpec.lr_mult",)),
     Changes("LayerParameter.propagate_down", chain(""), chain("propagate_down: false"), expect=stops),
     Changes("ParamSpec.name", shared("", ""), shared("", 'name: "w"'), expect=is_one_blob),
-    Changes("ParamSpec.share_mode", two_shapes("share_mode: PERMISSIVE"), two_shapes("share_mode: STRICT"),
-            refused="shape mismatch"),
+    Changes(
+        "ParamSpec.share_mode",
+        two_shapes("share_mode: PERMISSIVE"),
+        two_shapes("share_mode: STRICT"),
+        refused="shape mismatch",
+    ),
     Changes("ParamSpec.lr_mult", X + product("param {}"), X + product("param { lr_mult: 0 }")),
     Changes("ParamSpec.decay_mult", X + product("param {}"), X + product("param { decay_mult: 0 }")),
 ]
@@ -164,20 +193,50 @@ def has_weight(base_weight: list[float], changed_weight: list[float]):  # type: 
 
 
 BLOBS: list[Row] = [
-    Changes("LayerParameter.blobs", stored("").replace("blobs {  }", ""), stored(f"{SHAPE} data: 1 data: 2"),
-            along=("BlobProto.data",), expect=has_weight([0, 0], [1, 2])),
-    Changes("BlobProto.shape", stored(f"{SHAPE} data: 1 data: 2"), stored("data: 1 data: 2"), refused="blobs[0]",
-            along=("BlobShape.dim",)),
-    Changes("BlobShape.dim", stored(f"{SHAPE} data: 1 data: 2"), stored("shape { dim: 2 dim: 1 } data: 1 data: 2"),
-            refused="expected shape (1, 2), got (2, 1)"),
-    Changes("BlobProto.data", stored(f"{SHAPE} data: 1 data: 2"), stored(f"{SHAPE} data: 1 data: 3"),
-            expect=has_weight([1, 2], [1, 3])),
-    Changes("BlobProto.double_data", stored(f"{SHAPE} double_data: 1 double_data: 2"),
-            stored(f"{SHAPE} double_data: 1 double_data: 3"), expect=has_weight([1, 2], [1, 3])),
-    NoEffect("BlobProto.diff", NOT_READ, stored(f"{SHAPE} data: 1 data: 2"),
-             stored(f"{SHAPE} data: 1 data: 2 diff: 5 diff: 6")),
-    NoEffect("BlobProto.double_diff", NOT_READ, stored(f"{SHAPE} data: 1 data: 2"),
-             stored(f"{SHAPE} data: 1 data: 2 double_diff: 5 double_diff: 6")),
+    Changes(
+        "LayerParameter.blobs",
+        stored("").replace("blobs {  }", ""),
+        stored(f"{SHAPE} data: 1 data: 2"),
+        along=("BlobProto.data",),
+        expect=has_weight([0, 0], [1, 2]),
+    ),
+    Changes(
+        "BlobProto.shape",
+        stored(f"{SHAPE} data: 1 data: 2"),
+        stored("data: 1 data: 2"),
+        refused="blobs[0]",
+        along=("BlobShape.dim",),
+    ),
+    Changes(
+        "BlobShape.dim",
+        stored(f"{SHAPE} data: 1 data: 2"),
+        stored("shape { dim: 2 dim: 1 } data: 1 data: 2"),
+        refused="expected shape (1, 2), got (2, 1)",
+    ),
+    Changes(
+        "BlobProto.data",
+        stored(f"{SHAPE} data: 1 data: 2"),
+        stored(f"{SHAPE} data: 1 data: 3"),
+        expect=has_weight([1, 2], [1, 3]),
+    ),
+    Changes(
+        "BlobProto.double_data",
+        stored(f"{SHAPE} double_data: 1 double_data: 2"),
+        stored(f"{SHAPE} double_data: 1 double_data: 3"),
+        expect=has_weight([1, 2], [1, 3]),
+    ),
+    NoEffect(
+        "BlobProto.diff",
+        NOT_READ,
+        stored(f"{SHAPE} data: 1 data: 2"),
+        stored(f"{SHAPE} data: 1 data: 2 diff: 5 diff: 6"),
+    ),
+    NoEffect(
+        "BlobProto.double_diff",
+        NOT_READ,
+        stored(f"{SHAPE} data: 1 data: 2"),
+        stored(f"{SHAPE} data: 1 data: 2 double_diff: 5 double_diff: 6"),
+    ),
     *(legacy(name) for name in ("num", "channels", "height", "width")),
 ]
 

@@ -11,9 +11,20 @@ from option_table import Changes, NoEffect, Observation, Row, observe_net
 from caffe_compat.weights import write_blobproto_file
 
 MESSAGES = (
-    "ConvolutionParameter", "PoolingParameter", "LRNParameter", "ReLUParameter", "InnerProductParameter",
-    "DropoutParameter", "SoftmaxParameter", "LossParameter", "AccuracyParameter", "ConcatParameter",
-    "EltwiseParameter", "InputParameter", "MemoryDataParameter", "FillerParameter",
+    "ConvolutionParameter",
+    "PoolingParameter",
+    "LRNParameter",
+    "ReLUParameter",
+    "InnerProductParameter",
+    "DropoutParameter",
+    "SoftmaxParameter",
+    "LossParameter",
+    "AccuracyParameter",
+    "ConcatParameter",
+    "EltwiseParameter",
+    "InputParameter",
+    "MemoryDataParameter",
+    "FillerParameter",
 )
 
 ENGINE = "it picks among implementations of one function, of which there is one here"
@@ -41,10 +52,13 @@ def bias_is_added(base: Observation, changed: Observation) -> None:
 
 
 CONVOLUTION: list[Row] = [
-    Changes("ConvolutionParameter.num_output", *(
-        net("Convolution", f"convolution_param {{ num_output: {n} kernel_size: 3 {GAUSSIAN} }}", x=(2, 4, 7, 6))
-        for n in (4, 5)
-    )),
+    Changes(
+        "ConvolutionParameter.num_output",
+        *(
+            net("Convolution", f"convolution_param {{ num_output: {n} kernel_size: 3 {GAUSSIAN} }}", x=(2, 4, 7, 6))
+            for n in (4, 5)
+        ),
+    ),
     Changes("ConvolutionParameter.bias_term", *convolution("kernel_size: 3", "kernel_size: 3 bias_term: false")),
     Changes("ConvolutionParameter.pad", *convolution("kernel_size: 3", "kernel_size: 3 pad: 1")),
     Changes("ConvolutionParameter.kernel_size", *convolution("kernel_size: 3", "kernel_size: 3 kernel_size: 2")),
@@ -54,22 +68,36 @@ CONVOLUTION: list[Row] = [
     Changes("ConvolutionParameter.pad_w", *convolution("kernel_size: 3", "kernel_size: 3 pad_w: 1")),
     Changes("ConvolutionParameter.kernel_h", *convolution("kernel_h: 3 kernel_w: 3", "kernel_h: 2 kernel_w: 3")),
     Changes("ConvolutionParameter.kernel_w", *convolution("kernel_h: 3 kernel_w: 3", "kernel_h: 3 kernel_w: 2")),
-    Changes("ConvolutionParameter.stride_h", *convolution("kernel_size: 3 stride_h: 1 stride_w: 1",
-                                                          "kernel_size: 3 stride_h: 2 stride_w: 1")),
-    Changes("ConvolutionParameter.stride_w", *convolution("kernel_size: 3 stride_h: 1 stride_w: 1",
-                                                          "kernel_size: 3 stride_h: 1 stride_w: 2")),
+    Changes(
+        "ConvolutionParameter.stride_h",
+        *convolution("kernel_size: 3 stride_h: 1 stride_w: 1", "kernel_size: 3 stride_h: 2 stride_w: 1"),
+    ),
+    Changes(
+        "ConvolutionParameter.stride_w",
+        *convolution("kernel_size: 3 stride_h: 1 stride_w: 1", "kernel_size: 3 stride_h: 1 stride_w: 2"),
+    ),
     Changes("ConvolutionParameter.group", *convolution("kernel_size: 3", "kernel_size: 3 group: 2")),
-    Changes("ConvolutionParameter.weight_filler", *(
-        net("Convolution", f"convolution_param {{ num_output: 4 kernel_size: 3 {text} }}", x=(2, 4, 7, 6))
-        for text in ("", "weight_filler { value: 2 }")
-    ), along=("FillerParameter.value",)),
-    Changes("ConvolutionParameter.bias_filler",
-            *convolution("kernel_size: 3", "kernel_size: 3 bias_filler { value: 0.5 }"),
-            along=("FillerParameter.value",), expect=bias_is_added),
+    Changes(
+        "ConvolutionParameter.weight_filler",
+        *(
+            net("Convolution", f"convolution_param {{ num_output: 4 kernel_size: 3 {text} }}", x=(2, 4, 7, 6))
+            for text in ("", "weight_filler { value: 2 }")
+        ),
+        along=("FillerParameter.value",),
+    ),
+    Changes(
+        "ConvolutionParameter.bias_filler",
+        *convolution("kernel_size: 3", "kernel_size: 3 bias_filler { value: 0.5 }"),
+        along=("FillerParameter.value",),
+        expect=bias_is_added,
+    ),
     NoEffect("ConvolutionParameter.engine", ENGINE, *convolution("kernel_size: 3", "kernel_size: 3 engine: CAFFE")),
     Changes("ConvolutionParameter.axis", *convolution("kernel_size: 3", "kernel_size: 3 axis: 2", (2, 4, 4, 6, 5))),
-    NoEffect("ConvolutionParameter.force_nd_im2col", "it picks the slower of two ways to the same sums",
-             *convolution("kernel_size: 3", "kernel_size: 3 force_nd_im2col: true")),
+    NoEffect(
+        "ConvolutionParameter.force_nd_im2col",
+        "it picks the slower of two ways to the same sums",
+        *convolution("kernel_size: 3", "kernel_size: 3 force_nd_im2col: true"),
+    ),
 ]
 
 
@@ -94,15 +122,25 @@ POOLING: list[Row] = [
     Changes("PoolingParameter.kernel_h", *pooling("kernel_h: 3 kernel_w: 3", "kernel_h: 2 kernel_w: 3")),
     Changes("PoolingParameter.kernel_w", *pooling("kernel_h: 3 kernel_w: 3", "kernel_h: 3 kernel_w: 2")),
     Changes("PoolingParameter.stride", *pooling("kernel_size: 3", "kernel_size: 3 stride: 2")),
-    Changes("PoolingParameter.stride_h", *pooling("kernel_size: 3 stride_h: 1 stride_w: 1",
-                                                  "kernel_size: 3 stride_h: 2 stride_w: 1")),
-    Changes("PoolingParameter.stride_w", *pooling("kernel_size: 3 stride_h: 1 stride_w: 1",
-                                                  "kernel_size: 3 stride_h: 1 stride_w: 2")),
+    Changes(
+        "PoolingParameter.stride_h",
+        *pooling("kernel_size: 3 stride_h: 1 stride_w: 1", "kernel_size: 3 stride_h: 2 stride_w: 1"),
+    ),
+    Changes(
+        "PoolingParameter.stride_w",
+        *pooling("kernel_size: 3 stride_h: 1 stride_w: 1", "kernel_size: 3 stride_h: 1 stride_w: 2"),
+    ),
     NoEffect("PoolingParameter.engine", ENGINE, *pooling("kernel_size: 3", "kernel_size: 3 engine: CUDNN")),
-    Changes("PoolingParameter.global_pooling", *pooling("kernel_size: 3", "global_pooling: true"),
-            along=("PoolingParameter.kernel_size",), expect=is_whole_plane),
-    Changes("PoolingParameter.round_mode", *pooling("kernel_size: 3 stride: 2",
-                                                    "kernel_size: 3 stride: 2 round_mode: FLOOR")),
+    Changes(
+        "PoolingParameter.global_pooling",
+        *pooling("kernel_size: 3", "global_pooling: true"),
+        along=("PoolingParameter.kernel_size",),
+        expect=is_whole_plane,
+    ),
+    Changes(
+        "PoolingParameter.round_mode",
+        *pooling("kernel_size: 3 stride: 2", "kernel_size: 3 stride: 2 round_mode: FLOOR"),
+    ),
 ]
 
 
@@ -138,12 +176,22 @@ NEURONS: list[Row] = [
     Changes("LRNParameter.norm_region", *lrn("", "norm_region: WITHIN_CHANNEL")),
     Changes("LRNParameter.k", *lrn("alpha: 0 beta: 1", "alpha: 0 beta: 1 k: 2"), expect=is_halved),
     NoEffect("LRNParameter.engine", ENGINE, *lrn("", "engine: CAFFE")),
-    Changes("ReLUParameter.negative_slope", net("ReLU", "", x=(3, 4)),
-            net("ReLU", "relu_param { negative_slope: 0.25 }", x=(3, 4)), expect=slope_below_zero),
-    NoEffect("ReLUParameter.engine", ENGINE, net("ReLU", "", x=(3, 4)),
-             net("ReLU", "relu_param { engine: CUDNN }", x=(3, 4))),
-    Changes("DropoutParameter.dropout_ratio", net("Dropout", "", x=(60, 50)),
-            net("Dropout", "dropout_param { dropout_ratio: 0.1 }", x=(60, 50)), phase="TRAIN", expect=share_dropped),
+    Changes(
+        "ReLUParameter.negative_slope",
+        net("ReLU", "", x=(3, 4)),
+        net("ReLU", "relu_param { negative_slope: 0.25 }", x=(3, 4)),
+        expect=slope_below_zero,
+    ),
+    NoEffect(
+        "ReLUParameter.engine", ENGINE, net("ReLU", "", x=(3, 4)), net("ReLU", "relu_param { engine: CUDNN }", x=(3, 4))
+    ),
+    Changes(
+        "DropoutParameter.dropout_ratio",
+        net("Dropout", "", x=(60, 50)),
+        net("Dropout", "dropout_param { dropout_ratio: 0.1 }", x=(60, 50)),
+        phase="TRAIN",
+        expect=share_dropped,
+    ),
 ]
 
 
@@ -163,16 +211,25 @@ def is_transposed(base: Observation, changed: Observation) -> None:
 
 
 INNER_PRODUCT: list[Row] = [
-    Changes("InnerProductParameter.num_output", *(
-        net("InnerProduct", f"inner_product_param {{ num_output: {n} {GAUSSIAN} }}", x=(2, 3)) for n in (4, 5)
-    )),
+    Changes(
+        "InnerProductParameter.num_output",
+        *(net("InnerProduct", f"inner_product_param {{ num_output: {n} {GAUSSIAN} }}", x=(2, 3)) for n in (4, 5)),
+    ),
     Changes("InnerProductParameter.bias_term", *product("", "bias_term: false")),
-    Changes("InnerProductParameter.weight_filler", *(
-        net("InnerProduct", f"inner_product_param {{ num_output: 4 {text} }}", x=(2, 3))
-        for text in ("", "weight_filler { value: 2 }")
-    ), along=("FillerParameter.value",)),
-    Changes("InnerProductParameter.bias_filler", *product("", "bias_filler { value: 0.5 }"),
-            along=("FillerParameter.value",), expect=bias_is_added),
+    Changes(
+        "InnerProductParameter.weight_filler",
+        *(
+            net("InnerProduct", f"inner_product_param {{ num_output: 4 {text} }}", x=(2, 3))
+            for text in ("", "weight_filler { value: 2 }")
+        ),
+        along=("FillerParameter.value",),
+    ),
+    Changes(
+        "InnerProductParameter.bias_filler",
+        *product("", "bias_filler { value: 0.5 }"),
+        along=("FillerParameter.value",),
+        expect=bias_is_added,
+    ),
     Changes("InnerProductParameter.axis", *product("", "axis: 2")),
     Changes("InnerProductParameter.transpose", *product("", "transpose: true"), expect=is_transposed),
 ]
@@ -221,15 +278,28 @@ def leaves_out_ones(base: Observation, changed: Observation) -> None:
 IGNORE = "loss_param { ignore_label: 1 }"
 
 SCORES: list[Row] = [
-    NoEffect("SoftmaxParameter.engine", ENGINE, net("Softmax", "", x=(3, 4)),
-             net("Softmax", "softmax_param { engine: CUDNN }", x=(3, 4))),
-    Changes("SoftmaxParameter.axis", net("Softmax", "", x=(3, 4, 5)),
-            net("Softmax", "softmax_param { axis: 2 }", x=(3, 4, 5))),
+    NoEffect(
+        "SoftmaxParameter.engine",
+        ENGINE,
+        net("Softmax", "", x=(3, 4)),
+        net("Softmax", "softmax_param { engine: CUDNN }", x=(3, 4)),
+    ),
+    Changes(
+        "SoftmaxParameter.axis",
+        net("Softmax", "", x=(3, 4, 5)),
+        net("Softmax", "softmax_param { axis: 2 }", x=(3, 4, 5)),
+    ),
     Changes("LossParameter.ignore_label", *loss("loss_param {}", IGNORE)),
-    Changes("LossParameter.normalization", *loss(IGNORE, IGNORE.replace("}", "normalization: FULL }")),
-            expect=divisors("valid", "all")),
-    Changes("LossParameter.normalize", *loss(IGNORE, IGNORE.replace("}", "normalize: false }")),
-            expect=divisors("valid", "batch")),
+    Changes(
+        "LossParameter.normalization",
+        *loss(IGNORE, IGNORE.replace("}", "normalization: FULL }")),
+        expect=divisors("valid", "all"),
+    ),
+    Changes(
+        "LossParameter.normalize",
+        *loss(IGNORE, IGNORE.replace("}", "normalize: false }")),
+        expect=divisors("valid", "batch"),
+    ),
     Changes("AccuracyParameter.top_k", *accuracy("", "top_k: 2"), expect=counts_two_best),
     Changes("AccuracyParameter.axis", *accuracy("", "axis: 2", (5,))),
     Changes("AccuracyParameter.ignore_label", *accuracy("", "ignore_label: 1"), expect=leaves_out_ones),
@@ -279,14 +349,24 @@ WIRING: list[Row] = [
     Changes("ConcatParameter.axis", *pair("Concat", "", "concat_param { axis: 0 }"), expect=joins_rows),
     Changes("ConcatParameter.concat_dim", *pair("Concat", "", "concat_param { concat_dim: 0 }"), expect=joins_rows),
     Changes("EltwiseParameter.operation", *pair("Eltwise", "", "eltwise_param { operation: PROD }"), expect=multiplies),
-    Changes("EltwiseParameter.coeff", *pair("Eltwise", "", "eltwise_param { coeff: 2 coeff: -1 }"),
-            expect=weights_the_sum),
-    Changes("EltwiseParameter.stable_prod_grad", zero_times(""), zero_times("stable_prod_grad: false"),
-            expect=quotient_is_nan),
-    Changes("InputParameter.shape", layer_text("Input", "", "x y", "input_param { shape { dim: 2 } }"),
-            layer_text("Input", "", "x y", "input_param { shape { dim: 2 } shape { dim: 3 } }")),
-    *(Changes(f"MemoryDataParameter.{name}", memory(), memory(**{name: 6}))
-      for name in ("batch_size", "channels", "height", "width")),
+    Changes(
+        "EltwiseParameter.coeff", *pair("Eltwise", "", "eltwise_param { coeff: 2 coeff: -1 }"), expect=weights_the_sum
+    ),
+    Changes(
+        "EltwiseParameter.stable_prod_grad",
+        zero_times(""),
+        zero_times("stable_prod_grad: false"),
+        expect=quotient_is_nan,
+    ),
+    Changes(
+        "InputParameter.shape",
+        layer_text("Input", "", "x y", "input_param { shape { dim: 2 } }"),
+        layer_text("Input", "", "x y", "input_param { shape { dim: 2 } shape { dim: 3 } }"),
+    ),
+    *(
+        Changes(f"MemoryDataParameter.{name}", memory(), memory(**{name: 6}))
+        for name in ("batch_size", "channels", "height", "width")
+    ),
 ]
 
 
@@ -325,22 +405,54 @@ def observe_with_files(text: str) -> Observation:
 FILLERS: list[Row] = [
     Changes("FillerParameter.type", filler(""), filler('type: "uniform"'), expect=filled(np.mean, 0, 0.5)),
     Changes("FillerParameter.value", filler(""), filler("value: 3"), expect=filled(np.mean, 0, 3)),
-    Changes("FillerParameter.min", filler('type: "uniform"'), filler('type: "uniform" min: -2'),
-            expect=filled(np.min, 0, -2)),
-    Changes("FillerParameter.max", filler('type: "uniform"'), filler('type: "uniform" max: 4'),
-            expect=filled(np.max, 1, 4)),
-    Changes("FillerParameter.mean", filler('type: "gaussian"'), filler('type: "gaussian" mean: 3'),
-            expect=filled(np.mean, 0, 3)),
-    Changes("FillerParameter.std", filler('type: "gaussian"'), filler('type: "gaussian" std: 0.1'),
-            expect=filled(np.std, 1, 0.1)),
-    Changes("FillerParameter.sparse", filler('type: "gaussian"'), filler('type: "gaussian" sparse: 30'),
-            expect=filled(lambda weight: (weight != 0).mean(), 1, 0.1)),
-    Changes("FillerParameter.variance_norm", filler('type: "msra"'), filler('type: "msra" variance_norm: FAN_OUT'),
-            expect=filled(np.std, (2 / 50) ** 0.5, (2 / 300) ** 0.5)),
-    Changes("FillerParameter.source", blob_file("twos"), blob_file("fives"), observe=observe_with_files,
-            expect=filled(np.mean, 2, 5)),
+    Changes(
+        "FillerParameter.min",
+        filler('type: "uniform"'),
+        filler('type: "uniform" min: -2'),
+        expect=filled(np.min, 0, -2),
+    ),
+    Changes(
+        "FillerParameter.max", filler('type: "uniform"'), filler('type: "uniform" max: 4'), expect=filled(np.max, 1, 4)
+    ),
+    Changes(
+        "FillerParameter.mean",
+        filler('type: "gaussian"'),
+        filler('type: "gaussian" mean: 3'),
+        expect=filled(np.mean, 0, 3),
+    ),
+    Changes(
+        "FillerParameter.std",
+        filler('type: "gaussian"'),
+        filler('type: "gaussian" std: 0.1'),
+        expect=filled(np.std, 1, 0.1),
+    ),
+    Changes(
+        "FillerParameter.sparse",
+        filler('type: "gaussian"'),
+        filler('type: "gaussian" sparse: 30'),
+        expect=filled(lambda weight: (weight != 0).mean(), 1, 0.1),
+    ),
+    Changes(
+        "FillerParameter.variance_norm",
+        filler('type: "msra"'),
+        filler('type: "msra" variance_norm: FAN_OUT'),
+        expect=filled(np.std, (2 / 50) ** 0.5, (2 / 300) ** 0.5),
+    ),
+    Changes(
+        "FillerParameter.source",
+        blob_file("twos"),
+        blob_file("fives"),
+        observe=observe_with_files,
+        expect=filled(np.mean, 2, 5),
+    ),
 ]
 
 ROWS: list[Row] = [
-    *CONVOLUTION, *POOLING, *NEURONS, *INNER_PRODUCT, *SCORES, *WIRING, *FILLERS,
+    *CONVOLUTION,
+    *POOLING,
+    *NEURONS,
+    *INNER_PRODUCT,
+    *SCORES,
+    *WIRING,
+    *FILLERS,
 ]

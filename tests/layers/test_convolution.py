@@ -27,14 +27,16 @@ WINDOWS = {
     "no bias": ("kernel_size: 3 bias_term: false", (2, 3, 4, 4), (ONES, ZEROS, ONES, 1)),
     "everything": (
         "kernel_h: 3 kernel_w: 2 stride_h: 2 stride_w: 1 pad_h: 1 pad_w: 2 dilation: 1 dilation: 2 group: 2",
-        (2, 4, 7, 6), ((2, 1), (1, 2), (1, 2), 2),
+        (2, 4, 7, 6),
+        ((2, 1), (1, 2), (1, 2), 2),
     ),
     "1 x 1": ("kernel_size: 1", (2, 3, 4, 5), (ONES, ZEROS, ONES, 1)),
     "im2col for N-d": ("kernel_size: 3 force_nd_im2col: true", (2, 3, 4, 5), (ONES, ZEROS, ONES, 1)),
     "1-d": ("kernel_size: 3 stride: 2 pad: 1", (2, 3, 9), ((2,), (1,), (1,), 1)),
     "3-d": (
         "kernel_size: 2 kernel_size: 1 kernel_size: 3 stride: 1 stride: 2 stride: 1 pad: 1 pad: 0 pad: 0",
-        (1, 2, 4, 3, 5), ((1, 2, 1), (1, 0, 0), (1, 1, 1), 1),
+        (1, 2, 4, 3, 5),
+        ((1, 2, 1), (1, 0, 0), (1, 1, 1), 1),
     ),
 }
 
@@ -52,8 +54,9 @@ def test_window(name: str) -> None:
 
 
 def test_axis_leaves_more_leading_axes() -> None:
-    net = one_layer("Convolution", "y", f"convolution_param {{ axis: 2 num_output: 4 kernel_size: 2 {FILLERS} }}",
-                    x=(2, 3, 5, 4, 6))
+    net = one_layer(
+        "Convolution", "y", f"convolution_param {{ axis: 2 num_output: 4 kernel_size: 2 {FILLERS} }}", x=(2, 3, 5, 4, 6)
+    )
     weight, bias = (blob.detach().numpy() for blob in net.params["layer"])
     assert weight.shape == (4, 5, 2, 2)
     x = randn(2, 3, 5, 4, 6)
@@ -136,8 +139,9 @@ def test_kernel_h_needs_two_spatial_axes() -> None:
 
 def test_bottoms_of_different_shapes() -> None:
     with pytest.raises(PrototxtError, match="same shape"):
-        one_layer("Convolution", "y z", "convolution_param { num_output: 1 kernel_size: 1 }",
-                  x=(2, 4, 5, 5), w=(2, 4, 5, 6))
+        one_layer(
+            "Convolution", "y z", "convolution_param { num_output: 1 kernel_size: 1 }", x=(2, 4, 5, 5), w=(2, 4, 5, 6)
+        )
 
 
 def test_four_spatial_axes_are_refused() -> None:

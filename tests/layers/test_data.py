@@ -89,7 +89,9 @@ def test_the_log_is_caffes(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCa
     caplog.set_level(logging.INFO, "caffe_compat")
     data_layer("train_lmdb", 10, 'mean_file: "mean.binaryproto"')
     assert caplog.messages == [
-        "Opened lmdb train_lmdb", "Loading mean file from: mean.binaryproto", "output data size: 10,3,16,16",
+        "Opened lmdb train_lmdb",
+        "Loading mean file from: mean.binaryproto",
+        "output data size: 10,3,16,16",
     ]
 
 
@@ -210,7 +212,7 @@ def test_an_index_has_its_own_side_file(tmp_path: Path) -> None:
     write_group(side_file(images), describe("g", "abc"))  # of the images in their own order: not the one that counts
     write_group(side_file(images, index), describe("g", "cacb"))
     write_group(side_file(labels), describe("g", "cacb"))
-    layers = f'layer {{ {_renamed(labels, 1)} }} layer {{ {data_text(images, 4, options=f"index: {str(index)!r}")} }}'
+    layers = f"layer {{ {_renamed(labels, 1)} }} layer {{ {data_text(images, 4, options=f'index: {str(index)!r}')} }}"
     assert Net(layers, phase="TRAIN")()["label"].tolist() == [2, 0, 2, 1]
 
 

@@ -58,8 +58,9 @@ def test_softmax_loss_axis() -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_all_labels_ignored(mode: str) -> None:
-    net = one_layer("SoftmaxWithLoss", "y", f"loss_param {{ ignore_label: -1 normalization: {mode} }}",
-                    scores=(3, 4), label=(3,))
+    net = one_layer(
+        "SoftmaxWithLoss", "y", f"loss_param {{ ignore_label: -1 normalization: {mode} }}", scores=(3, 4), label=(3,)
+    )
     assert forward(net, scores=randn(3, 4), label=-np.ones(3))["y"] == 0
     net.loss.backward()
     assert net.blobs["scores"].grad is not None

@@ -36,11 +36,31 @@ messages listed here and have no row of their own.
 
 # The messages of the layer types that are there; a type that is added brings its message.
 SUPPORTED = {
-    "ConvolutionParameter", "PoolingParameter", "LRNParameter", "ReLUParameter", "InnerProductParameter",
-    "DropoutParameter", "SoftmaxParameter", "LossParameter", "AccuracyParameter", "ConcatParameter", "EltwiseParameter",
-    "InputParameter", "MemoryDataParameter", "DataParameter", "TransformationParameter",
-    "SoftmaxNoisyLabelLossParameter", "FillerParameter", "ParamSpec", "LayerParameter", "NetParameter", "NetState",
-    "NetStateRule", "BlobShape", "BlobProto", "SolverParameter",
+    "ConvolutionParameter",
+    "PoolingParameter",
+    "LRNParameter",
+    "ReLUParameter",
+    "InnerProductParameter",
+    "DropoutParameter",
+    "SoftmaxParameter",
+    "LossParameter",
+    "AccuracyParameter",
+    "ConcatParameter",
+    "EltwiseParameter",
+    "InputParameter",
+    "MemoryDataParameter",
+    "DataParameter",
+    "TransformationParameter",
+    "SoftmaxNoisyLabelLossParameter",
+    "FillerParameter",
+    "ParamSpec",
+    "LayerParameter",
+    "NetParameter",
+    "NetState",
+    "NetStateRule",
+    "BlobShape",
+    "BlobProto",
+    "SolverParameter",
 }
 
 MODULES = case_modules()

@@ -51,8 +51,11 @@ def test_rectangles(method: str) -> None:
 
 @pytest.mark.parametrize(
     ("options", "kernel", "pad"),
-    [("kernel_size: 3 stride: 2", (3, 3), 0), ("kernel_size: 3 stride: 2 pad: 2", (3, 3), 2),
-     ("global_pooling: true", (6, 5), 0)],
+    [
+        ("kernel_size: 3 stride: 2", (3, 3), 0),
+        ("kernel_size: 3 stride: 2 pad: 2", (3, 3), 2),
+        ("global_pooling: true", (6, 5), 0),
+    ],
 )
 def test_mask(options: str, kernel: tuple[int, int], pad: int) -> None:
     net = one_layer("Pooling", "y mask", f"pooling_param {{ {options} }}", x=(2, 3, 6, 5))

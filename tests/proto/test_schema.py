@@ -57,7 +57,8 @@ def described(name: str) -> Row:
         "field": field_name,
         "number": str(field.number),
         "label": FieldDescriptorProto.Label.Name(field.label).removeprefix("LABEL_").lower(),
-        "type": field.type_name.removeprefix(".caffe_compat.") if is_named
+        "type": field.type_name.removeprefix(".caffe_compat.")
+        if is_named
         else FieldDescriptorProto.Type.Name(field.type).removeprefix("TYPE_").lower(),
         "default": float_text(float(field.default_value)) if is_float and field.default_value else field.default_value,
         "packed": "packed" if field.options.packed else "",
@@ -101,8 +102,15 @@ def test_the_generated_module_is_made_from_our_proto_file() -> None:
             default_text = default[1] if default else ""
             written.add((message, field, number, label, kind.rpartition(".")[2], default_text, is_packed))
     generated = {
-        (row["message"], row["field"], row["number"], row["label"], row["type"].rpartition(".")[2], row["default"],
-         bool(row["packed"]))
+        (
+            row["message"],
+            row["field"],
+            row["number"],
+            row["label"],
+            row["type"].rpartition(".")[2],
+            row["default"],
+            bool(row["packed"]),
+        )
         for row in map(described, FIELDS)
     }
     assert written == generated

@@ -27,9 +27,7 @@ def printed_after(line: str) -> list[str]:
 
 
 @pytest.mark.parametrize(("phase", "which"), [("TRAIN", 0), ("TEST", 1)])
-def test_the_filtered_net_prints_as_caffe_printed_it(
-    phase: str, which: int, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_filtered_net_prints_as_caffe_printed_it(phase: str, which: int, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "caffe_compat")
     net, _ = read_net(RUN / "train_val.prototxt")
     filtered = filter_net(net, STATES[phase])

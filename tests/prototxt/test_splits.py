@@ -58,22 +58,29 @@ CASES = {
     "in-place layers make a new blob under the old name": (
         ["data: > data", "ip: data > ip", "relu: ip > ip", "a: ip > a", "b: ip > b"],
         [
-            "data:  > data", "ip: data > ip", "relu: ip > ip",
+            "data:  > data",
+            "ip: data > ip",
+            "relu: ip > ip",
             "ip_relu_0_split: ip > ip_relu_0_split_0 ip_relu_0_split_1",
-            "a: ip_relu_0_split_0 > a", "b: ip_relu_0_split_1 > b",
+            "a: ip_relu_0_split_0 > a",
+            "b: ip_relu_0_split_1 > b",
         ],
     ),
     "a blob read before and after it is overwritten": (
         ["data: > data", "ip: data > ip", "relu: ip > ip", "b: ip data > b"],
         [
-            "data:  > data", "data_data_0_split: data > data_data_0_split_0 data_data_0_split_1",
-            "ip: data_data_0_split_0 > ip", "relu: ip > ip", "b: ip data_data_0_split_1 > b",
+            "data:  > data",
+            "data_data_0_split: data > data_data_0_split_0 data_data_0_split_1",
+            "ip: data_data_0_split_0 > ip",
+            "relu: ip > ip",
+            "b: ip data_data_0_split_1 > b",
         ],
     ),
     "a loss that is also read: the first copy carries the weight": (
         ["data: > data", "loss: data > loss * 0.5", "out: loss > out"],
         [
-            "data:  > data", "loss: data > loss",
+            "data:  > data",
+            "loss: data > loss",
             "loss_loss_0_split: loss > loss_loss_0_split_0 loss_loss_0_split_1 * 0.5 0",
             "out: loss_loss_0_split_1 > out",
         ],
@@ -81,7 +88,8 @@ CASES = {
     "a negative weight counts like any": (
         ["data: > data", "loss: data > loss * -1", "out: loss > out"],
         [
-            "data:  > data", "loss: data > loss",
+            "data:  > data",
+            "loss: data > loss",
             "loss_loss_0_split: loss > loss_loss_0_split_0 loss_loss_0_split_1 * -1 0",
             "out: loss_loss_0_split_1 > out",
         ],
@@ -97,8 +105,10 @@ CASES = {
     "names with the index of the top": (
         ["data: > a b c", "x: b c > x", "y: c > y"],
         [
-            "data:  > a b c", "c_data_2_split: c > c_data_2_split_0 c_data_2_split_1",
-            "x: b c_data_2_split_0 > x", "y: c_data_2_split_1 > y",
+            "data:  > a b c",
+            "c_data_2_split: c > c_data_2_split_0 c_data_2_split_1",
+            "x: b c_data_2_split_0 > x",
+            "y: c_data_2_split_1 > y",
         ],
     ),
 }

@@ -74,7 +74,10 @@ def test_every_v1_field_has_a_place_in_the_current_layer() -> None:
     current = caffe_pb2.LayerParameter.DESCRIPTOR.fields_by_name
     old = caffe_pb2.V1LayerParameter.DESCRIPTOR.fields
     assert {field.name for field in old if field.name not in current} == {
-        "layer", "blobs_lr", "weight_decay", "blob_share_mode",
+        "layer",
+        "blobs_lr",
+        "weight_decay",
+        "blob_share_mode",
     }
     for field in old:
         if field.name in current and field.message_type is not None:
@@ -265,8 +268,10 @@ def test_both_solver_types_are_refused() -> None:
 def test_all_steps_in_caffes_order(caplog: pytest.LogCaptureFixture) -> None:
     """A V0 net with inputs and a data layer passes through three formats."""
     caplog.set_level(logging.INFO, "caffe_compat")
-    text = INPUT + "layers { layer { name: 'c' type: 'conv' kernelsize: 3 } bottom: 'data' top: 'c' } " + (
-        "layers { name: 'd' type: DATA top: 'd' }"
+    text = (
+        INPUT
+        + "layers { layer { name: 'c' type: 'conv' kernelsize: 3 } bottom: 'data' top: 'c' } "
+        + ("layers { name: 'd' type: DATA top: 'd' }")
     )
     upgrade_net(net(text), "f")
     kinds = [re.search(r"deprecated ([\w ]+): f", line) for line in caplog.messages]

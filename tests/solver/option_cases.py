@@ -143,11 +143,21 @@ def replaced(field: str, old: str, new: str, base: str = BASE) -> Changes:
 
 NETS: list[Row] = [
     replaced("net", "a.prototxt", "b.prototxt"),
-    changes("net_param", BASE, BASE.replace('net: "a.prototxt"', f"net_param {{ {NET_B} }}"),
-            "SolverParameter.net", *NET_FIELDS),
+    changes(
+        "net_param",
+        BASE,
+        BASE.replace('net: "a.prototxt"', f"net_param {{ {NET_B} }}"),
+        "SolverParameter.net",
+        *NET_FIELDS,
+    ),
     changes("train_net", BASE.replace("net:", "train_net:"), BASE.replace('net: "a', 'train_net: "b')),
-    changes("train_net_param", BASE, BASE.replace('net: "a.prototxt"', f"train_net_param {{ {NET_B} }}"),
-            "SolverParameter.net", *NET_FIELDS),
+    changes(
+        "train_net_param",
+        BASE,
+        BASE.replace('net: "a.prototxt"', f"train_net_param {{ {NET_B} }}"),
+        "SolverParameter.net",
+        *NET_FIELDS,
+    ),
     added("test_net", 'test_net: "b.prototxt"', f"{TESTED} test_iter: 1"),
     added("test_net_param", f"test_net_param {{ {NET_B} }}", f"{TESTED} test_iter: 1"),
     added("train_state", 'train_state { stage: "extra" }', BASE, "NetState.stage"),
@@ -204,8 +214,13 @@ SNAPSHOTS: list[Row] = [
 DEVICE: list[Row] = [
     changes("solver_mode", f"{BASE} solver_mode: CPU", f"{BASE} solver_mode: GPU"),
     added("device_id", "device_id: 99", f"{BASE} solver_mode: GPU"),
-    NoEffect("SolverParameter.layer_wise_reduce", "it says when several GPUs exchange gradients; the sums are the same",
-             BASE, f"{BASE} layer_wise_reduce: false", observe=observe_solver),
+    NoEffect(
+        "SolverParameter.layer_wise_reduce",
+        "it says when several GPUs exchange gradients; the sums are the same",
+        BASE,
+        f"{BASE} layer_wise_reduce: false",
+        observe=observe_solver,
+    ),
 ]
 
 HISTORY = """history { shape { dim: 3 dim: 3 } data: [1, 2, 3, 4, 5, 6, 7, 8, 9] }
@@ -214,8 +229,9 @@ ONE_MORE = "history { shape { dim: 1 } data: [1] }"
 TOO_LONG = "Incorrect length of history blobs: expected 2, got 3"
 STATE: list[Row] = [
     changes("iter", f"iter: 1 {HISTORY}", f"iter: 2 {HISTORY}", message=SolverState),
-    changes("learned_net", *(f'{HISTORY} iter: 1 learned_net: "{name}.caffemodel"' for name in "ab"),
-            message=SolverState),
+    changes(
+        "learned_net", *(f'{HISTORY} iter: 1 learned_net: "{name}.caffemodel"' for name in "ab"), message=SolverState
+    ),
     changes("history", f"iter: 1 {HISTORY}", f"iter: 1 {HISTORY} {ONE_MORE}", refused=TOO_LONG, message=SolverState),
     changes("current_step", f"iter: 2 {HISTORY}", f"iter: 2 current_step: 2 {HISTORY}", message=SolverState),
 ]

@@ -70,10 +70,13 @@ def test_displayed_loss_is_the_mean_over_iter_size(log: pytest.LogCaptureFixture
 
 
 def test_every_element_of_every_output_has_a_line(log: pytest.LogCaptureFixture) -> None:
-    net = CLASSIFIER.replace('top: "loss"', 'top: "zloss" loss_weight: 0.5') + """
+    net = (
+        CLASSIFIER.replace('top: "loss"', 'top: "zloss" loss_weight: 0.5')
+        + """
         layer { name: "two" type: "InnerProduct" bottom: "x" top: "b" loss_weight: 0
                 inner_product_param { num_output: 2 } }
     """
+    )
     make_solver("display: 1", net).step(1)
     outputs = lines(log, "Train net output")
     names = [re.fullmatch(r"    Train net output #(\d+): (\w+) = ([^ ]+)(.*)", line).groups() for line in outputs]

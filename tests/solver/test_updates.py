@@ -92,11 +92,14 @@ def test_clipping_bounds_the_update_and_tells(log: pytest.LogCaptureFixture) -> 
     ])  # fmt: skip
 
 
-CUT_OFF = CLASSIFIER + """
+CUT_OFF = (
+    CLASSIFIER
+    + """
     layer { name: "other" type: "InnerProduct" bottom: "x" top: "other"
             inner_product_param { num_output: 2 weight_filler { value: 1 } bias_filler { value: 1 } } }
     layer { name: "silence" type: "Silence" bottom: "other" }
 """
+)
 
 
 def test_a_parameter_without_gradient_decays() -> None:

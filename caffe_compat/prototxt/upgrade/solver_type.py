@@ -23,7 +23,8 @@ def upgrade(solver: caffe_pb2.SolverParameter, path: str | None) -> None:
     if solver.HasField("type"):
         raise PrototxtError(
             "old solver_type field (enum) and new type field (string) cannot be both specified in solver proto text",
-            path=path, field="solver_type",
+            path=path,
+            field="solver_type",
         )
     solver.type = _TYPES[solver.solver_type]
     solver.ClearField("solver_type")

@@ -25,7 +25,8 @@ class _Step:
 
 _STEPS = (
     _Step(
-        v0.is_needed, v0.upgrade,
+        v0.is_needed,
+        v0.upgrade,
         "Attempting to upgrade input file specified using deprecated V0LayerParameter: %s",
         "Successfully upgraded file specified using deprecated V0LayerParameter",
         "Note that future Caffe releases will not support V0NetParameter; use ./build/tools/upgrade_net_proto_text for "
@@ -33,24 +34,28 @@ _STEPS = (
         "to the new format.",
     ),
     _Step(
-        transforms.is_needed, transforms.upgrade,
+        transforms.is_needed,
+        transforms.upgrade,
         "Attempting to upgrade input file specified using deprecated transformation parameters: %s",
         "Successfully upgraded file specified using deprecated data transformation parameters.",
         "Note that future Caffe releases will only support transform_param messages for transformation fields.",
     ),
     _Step(
-        v1.is_needed, v1.upgrade,
+        v1.is_needed,
+        v1.upgrade,
         "Attempting to upgrade input file specified using deprecated V1LayerParameter: %s",
         "Successfully upgraded file specified using deprecated V1LayerParameter",
     ),
     _Step(
-        inputs.is_needed, inputs.upgrade,
+        inputs.is_needed,
+        inputs.upgrade,
         "Attempting to upgrade input file specified using deprecated input fields: %s",
         "Successfully upgraded file specified using deprecated input fields.",
         "Note that future Caffe releases will only support input layers and not input fields.",
     ),
     _Step(
-        batch_norm.is_needed, batch_norm.upgrade,
+        batch_norm.is_needed,
+        batch_norm.upgrade,
         "Attempting to upgrade batch norm layers using deprecated params: %s",
         "Successfully upgraded batch norm layers using deprecated params.",
     ),
@@ -92,7 +97,8 @@ def upgrade_solver(solver: caffe_pb2.SolverParameter, path: str | None = None) -
             path or "<message>",
         )
         solver_type.upgrade(upgraded, path)
-        log.info("Successfully upgraded file specified using deprecated 'solver_type' field (enum) to 'type' field "
-                 "(string).")
+        log.info(
+            "Successfully upgraded file specified using deprecated 'solver_type' field (enum) to 'type' field (string)."
+        )
         log.warning("Note that future Caffe releases will only support 'type' field (string) for a solver's type.")
     return upgraded

@@ -12,9 +12,7 @@ _FIELDS = ("scale", "mean_file", "crop_size", "mirror")
 
 
 def is_needed(net: caffe_pb2.NetParameter) -> bool:
-    return any(
-        getattr(layer, param).HasField(field) for layer, param in _data_layers(net) for field in _FIELDS
-    )
+    return any(getattr(layer, param).HasField(field) for layer, param in _data_layers(net) for field in _FIELDS)
 
 
 def upgrade(net: caffe_pb2.NetParameter, path: str | None) -> None:

@@ -55,7 +55,10 @@ _TYPES = {
 
 # Repeated V1 fields, one value a parameter blob, and the field of ParamSpec that each becomes.
 _PARAM_SPECS = {
-    "param": "name", "blob_share_mode": "share_mode", "blobs_lr": "lr_mult", "weight_decay": "decay_mult",
+    "param": "name",
+    "blob_share_mode": "share_mode",
+    "blobs_lr": "lr_mult",
+    "weight_decay": "decay_mult",
 }
 _CHANGED = {"type", "layer", *_PARAM_SPECS}
 
@@ -71,7 +74,8 @@ def upgrade(net: caffe_pb2.NetParameter, path: str | None) -> None:
             "Refusing to upgrade inconsistent NetParameter input; the definition includes both 'layer' and 'layers' "
             "fields. The current format defines 'layer' fields with string type like layer { type: 'Layer' ... } and "
             "not layers { type: LAYER }. Manually switch the definition to 'layer' format to continue.",
-            path=path, field="layers",
+            path=path,
+            field="layers",
         )
     net.layer.extend(_upgrade_layer(layer) for layer in net.layers)
     del net.layers[:]
