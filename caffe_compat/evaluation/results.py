@@ -70,13 +70,17 @@ def read_result(job: Job) -> Result | None:
     Raises: CaffeCompatError for a file that is not a result.
     """
     try:
-        fields = json.loads(job.result_file.read_text())
-        fields["test_history"] = {int(key): value for key, value in fields["test_history"].items()}
-        return Result(**fields)
+        return parse_result(json.loads(job.result_file.read_text()))
     except FileNotFoundError:
         return None
     except (ValueError, TypeError, KeyError) as exc:
         raise CaffeCompatError(f"not the result of a stage: {exc}", path=str(job.result_file)) from exc
+
+
+def parse_result(fields: dict[str, Any]) -> Result:
+    """A result from the JSON's content. Raises: TypeError, KeyError or ValueError if it is something else."""
+    history = {int(iteration): outputs for iteration, outputs in fields["test_history"].items()}
+    return Result(**{**fields, "test_history": history})
 
 
 def write_result(job: Job, result: Result) -> None:
