@@ -7,9 +7,11 @@ lines glog's prefix, ``I1123 17:28:13.268692 20096 solver.cpp:347] ``, and print
 from __future__ import annotations
 
 import logging
+import math
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from typing import TextIO
 
 LOGGER_NAME = "caffe_compat"
@@ -45,3 +47,8 @@ def set_up_logging(stream: TextIO | None = None, level: int = logging.INFO) -> N
 def number(value: float) -> str:
     """``value`` as a C++ stream prints it: 6 significant digits, no trailing zeros (``1``, ``4.375e+06``)."""
     return f"{value:g}"
+
+
+def shape_text(shape: Sequence[int]) -> str:
+    """As Caffe prints shapes: ``10 8 14 14 (15680)``, ``(1)`` for a scalar."""
+    return "".join(f"{size} " for size in shape) + f"({math.prod(shape)})"

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from caffe_compat.glog import shape_text
 from caffe_compat.layers.base import Layer, Shape, register
-from caffe_compat.layers.shapes import canonical_axis, shape_text
+from caffe_compat.layers.shapes import canonical_axis
 
 
 @register("Concat")

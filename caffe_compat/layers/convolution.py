@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from caffe_compat.errors import expected_got
+from caffe_compat.glog import shape_text
 from caffe_compat.layers.base import Layer, Shape, register
-from caffe_compat.layers.shapes import canonical_axis, shape_text
+from caffe_compat.layers.shapes import canonical_axis
 from caffe_compat.layers.spatial import read_window
 
 _CONVOLVE = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}

@@ -5,8 +5,9 @@ from __future__ import annotations
 from torch import Tensor
 
 from caffe_compat.errors import DataError
+from caffe_compat.glog import shape_text
 from caffe_compat.layers.base import Layer, Shape
-from caffe_compat.layers.shapes import count, shape_text
+from caffe_compat.layers.shapes import count
 
 
 def check_label_count(layer: Layer, scores: Shape, axis: int, labels: Shape) -> None:

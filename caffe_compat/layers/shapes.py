@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from caffe_compat.glog import shape_text
+
 if TYPE_CHECKING:
     from caffe_compat.layers.base import Layer, Shape
 
@@ -13,11 +15,6 @@ if TYPE_CHECKING:
 def count(shape: Sequence[int]) -> int:
     """Number of elements; 1 for no axes."""
     return math.prod(shape)
-
-
-def shape_text(shape: Sequence[int]) -> str:
-    """As Caffe prints shapes: ``10 8 14 14 (15680)``, ``(1)`` for a scalar."""
-    return "".join(f"{size} " for size in shape) + f"({count(shape)})"
 
 
 def canonical_axis(layer: Layer, axis: int, shape: Shape, field: str) -> int:

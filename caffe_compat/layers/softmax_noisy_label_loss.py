@@ -65,11 +65,10 @@ class SoftmaxWithNoisyLabelLoss(Layer):
             noisy_label.flatten(),
             self._confusion(),
             self.update_noise_lr,
-            "q",
         )
         if len(self.param.top) < 2:
-            return (label_noise_loss(*arguments),)
-        loss, (posterior, p, t) = label_noise_loss_and_posterior(*arguments)
+            return (label_noise_loss(*arguments, value="q"),)
+        loss, (posterior, p, t) = label_noise_loss_and_posterior(*arguments, value="q")
         tops = (loss, p.view(scores_y.shape), t.view(scores_z.shape), posterior.unsqueeze(3))
         return tops[: len(self.param.top)]
 

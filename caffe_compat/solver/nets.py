@@ -7,10 +7,10 @@ import logging
 import torch
 
 from caffe_compat.errors import WeightsError, expected_got
+from caffe_compat.glog import shape_text
 from caffe_compat.net import Net
 from caffe_compat.proto.caffe_pb2 import SolverParameter
 from caffe_compat.solver.descriptions import NetDescription, describe_test_nets, describe_train_net
-from caffe_compat.weights.caffemodel import shape_string
 
 log = logging.getLogger("caffe_compat")
 
@@ -49,7 +49,7 @@ def share_parameters(source: Net, target: Net) -> list[str]:
             if blob.shape != other.shape:
                 raise WeightsError(
                     f"Cannot share param {index} weights from layer '{name}'; shape mismatch.  Source param shape is "
-                    f"{shape_string(blob.shape)}; target param shape is {shape_string(other.shape)}",
+                    f"{shape_text(blob.shape)}; target param shape is {shape_text(other.shape)}",
                     layer=name,
                 )
             other.data = blob.data

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from caffe_compat.glog import number
-from caffe_compat.net_sharing import LearnableParam
+from caffe_compat.net.sharing import LearnableParam
 from caffe_compat.proto.caffe_pb2 import SolverParameter
 from caffe_compat.solver.update_rules import RuleInput, Tensors, find_rule, update_in_one_pass
 

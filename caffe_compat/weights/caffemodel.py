@@ -7,12 +7,12 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from caffe_compat.errors import CaffeCompatError, WeightsError, expected_got
 from caffe_compat.files import atomic_path
+from caffe_compat.glog import shape_text
 from caffe_compat.proto import caffe_pb2
 from caffe_compat.prototxt.upgrade import needs_upgrade, upgrade_net
 from caffe_compat.weights.binary import parse_file
@@ -128,16 +128,11 @@ def _check_fits(layer: str, blobs: Sequence[StoredBlob], targets: Sequence[Tenso
         if not blob.fits(tuple(target.shape)):
             raise WeightsError(
                 f"Cannot copy param {index} weights from layer '{layer}'; shape mismatch.  Source param shape is "
-                f"{shape_string(blob.array.shape)}; target param shape is {shape_string(target.shape)}. To learn this "
+                f"{shape_text(blob.array.shape)}; target param shape is {shape_text(target.shape)}. To learn this "
                 "layer's parameters from scratch rather than copying from a saved net, rename the layer.",
                 path=path,
                 layer=layer,
             )
-
-
-def shape_string(shape: Sequence[int]) -> str:
-    """A shape as Caffe prints it: ``8 3 3 3 (216)``."""
-    return "".join(f"{size} " for size in shape) + f"({int(np.prod(shape, dtype=np.int64))})"
 
 
 def _fill(layer: LayerWithBlobs, blobs: Sequence[StoredBlob], path: str) -> None:

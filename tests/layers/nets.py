@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from caffe_compat import Net
-from caffe_compat.net_builder import Node
+from caffe_compat.net.builder import Node
 
 
 def inputs(**shapes: Sequence[int]) -> str:

@@ -16,7 +16,7 @@ from caffe_compat.glog import number
 from caffe_compat.layers import Layer
 
 if TYPE_CHECKING:
-    from caffe_compat.net_builder import Node
+    from caffe_compat.net.graph import Node
 
 logger = logging.getLogger("caffe_compat")
 

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from caffe_compat.data.group import check_databases
 from caffe_compat.layers import BuildContext, Layer
 from caffe_compat.layers.data import DataLayer
-from caffe_compat.net_builder import AUTOMATIC_TOP, Node, build_graph
-from caffe_compat.net_debug import log_layer
+from caffe_compat.net.builder import AUTOMATIC_TOP, build_graph
+from caffe_compat.net.debug import log_layer
+from caffe_compat.net.graph import Node
 from caffe_compat.proto import caffe_pb2
 from caffe_compat.prototxt import filter_net, insert_splits, read_net, to_text
 from caffe_compat.prototxt.reading import NetSource

@@ -3,54 +3,21 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
 
 from caffe_compat.errors import PrototxtError
+from caffe_compat.glog import shape_text
 from caffe_compat.layers import BuildContext, Layer, construct_layer
 from caffe_compat.layers.base import Shape
-from caffe_compat.layers.shapes import count, shape_text
-from caffe_compat.net_backward import plan_backward
-from caffe_compat.net_sharing import LearnableParam, ParamTable
+from caffe_compat.layers.shapes import count
+from caffe_compat.net.backward import plan_backward
+from caffe_compat.net.graph import Graph, Node
+from caffe_compat.net.sharing import ParamTable
 from caffe_compat.proto import caffe_pb2
 
 logger = logging.getLogger("caffe_compat")
 
 AUTOMATIC_TOP = "(automatic)"  # Caffe's name for the top of a loss layer that names none
 _FLOAT_BYTES = 4
-
-
-@dataclass
-class Node:
-    """One layer in its place.
-
-    Attributes:
-        name, layer: the layer.
-        bottoms, tops: blob names, in the layer's order.
-        loss_weights: one per top; 0: no part of the loss.
-        detached: per bottom, whether the gradient stops there (``propagate_down: false``, labels).
-        forced: per bottom, whether it gets a gradient though nothing before it needs one.
-        overwrites: whether the layer may write its top over its bottom's memory.
-    """
-
-    name: str
-    layer: Layer
-    bottoms: list[str]
-    tops: list[str]
-    loss_weights: list[float]
-    detached: list[bool] = field(default_factory=list)
-    forced: list[bool] = field(default_factory=list)
-    overwrites: bool = False
-
-
-@dataclass
-class Graph:
-    """A built net: its layers in order, and what they make."""
-
-    nodes: list[Node]
-    shapes: dict[str, Shape]
-    inputs: list[str]
-    outputs: list[str]
-    learnable_params: list[LearnableParam]
 
 
 def build_graph(net: caffe_pb2.NetParameter, context: BuildContext) -> Graph:

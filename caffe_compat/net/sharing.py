@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from caffe_compat.glog import shape_text
 from caffe_compat.layers.base import Layer
-from caffe_compat.layers.shapes import count, shape_text
+from caffe_compat.layers.shapes import count
 from caffe_compat.proto import caffe_pb2
 
 logger = logging.getLogger("caffe_compat")

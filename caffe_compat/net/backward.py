@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from caffe_compat.net_builder import Node
+from caffe_compat.net.graph import Node
 
 logger = logging.getLogger("caffe_compat")
 
