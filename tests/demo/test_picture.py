@@ -1,11 +1,12 @@
 """Pictures: reproducible, of every class, and moving towards the look-alike as hardness grows."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import cv2
 import numpy as np
 import pytest
 
+from caffe_compat.demo import picture
 from caffe_compat.demo.picture import draw_picture, morph_amount
 from caffe_compat.demo.style import Style, morph
 from caffe_compat.demo.taxonomy import CLASS_NAMES, NUM_CLASSES
@@ -80,3 +81,17 @@ def test_a_harder_picture_is_further_from_the_easy_one():
         return np.mean([np.abs(a.astype(float) - b).mean() for a, b in pairs])
 
     assert change(0.1) < change(0.5) < change(0.95)
+
+
+def test_the_picture_starts_from_the_true_class(monkeypatch):
+    moved = []
+
+    def remember(style, other, amount, rng):
+        moved.append((style, other, amount))
+        return morph(style, other, amount, rng)
+
+    monkeypatch.setattr(picture, "morph", remember)
+    monkeypatch.setattr(picture, "dress_up", lambda label, rng: replace(dress_up(label, rng), length=float(label)))
+    draw(11, 3, 0.5, 0)
+    ((style, other, amount),) = moved
+    assert (style.length, other.length, amount) == (11.0, 3.0, morph_amount(0.5))
