@@ -29,7 +29,7 @@ IMAGES, SIZE, CROP, BATCH, WORKERS = 1024, 256, 227, 128, 2
 
 
 def draw_images(folder: Path) -> list[Path]:
-    """JPEG files of smooth noise, about 20 kB each as photographs of this size are."""
+    """JPEG files of noise upon smooth colour, 40 kB each: as heavy as photographs of this size get."""
     random = np.random.default_rng(0)
     paths = []
     for number in range(IMAGES):

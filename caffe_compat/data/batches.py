@@ -71,7 +71,7 @@ class BatchDataset(Dataset[Batch]):
         self.reader, self.index, self.transformer = reader, index, transformer
         self.batch_size, self.start, self.shuffle_seed = batch_size, start, shuffle_seed
         self.num_records = len(reader) if index is None else len(index)
-        if index is not None:
+        if index is not None or shuffle_seed is not None:
             reader.keys()  # once, here, instead of in every worker
 
     def positions(self, first: int, count: int) -> list[int]:

@@ -97,8 +97,7 @@ def check_databases(sources: Sequence[SourceInfo], path: str | None = None) -> N
         path: the net's file, for messages.
     Raises: DataError if a database no longer has the records its side file tells of, or two databases of one group
         differ in their number of records or in their order, or one of several of equal length is shuffled and
-        another is not. Where nothing says that databases belong together, one
-        warning when their lengths differ.
+        another is not. Where nothing says that databases belong together, one warning when their lengths differ.
     """
     first: dict[str, SourceInfo] = {}
     for source in sources:
