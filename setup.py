@@ -17,7 +17,13 @@ FORCE_CUDA = os.environ.get("FORCE_CUDA")
 
 # No -ffast-math: NaN, infinity and the order of operations mean what they say. The two -fno flags only give up errno
 # and floating-point traps, without which loops become vector code.
-CXX_FLAGS = ["-fopenmp", "-fno-math-errno", "-fno-trapping-math", *(["-O0", "-g"] if DEBUG else ["-O3", "-g0"])]
+CXX_FLAGS = [
+    "-fopenmp",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-Wno-psabi",
+    *(["-O0", "-g"] if DEBUG else ["-O3", "-g0"]),
+]
 NVCC_FLAGS = ["-G", "-g"] if DEBUG else ["-O3"]
 
 

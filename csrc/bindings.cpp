@@ -1,10 +1,16 @@
-// Checks, allocation and choice of device for the label noise kernels: the only file of csrc/ that knows PyTorch.
+// Checks, allocation and choice of device for the label noise kernels: the only file of csrc/ that knows
+// PyTorch.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <torch/csrc/Exceptions.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/csrc/autograd/functions/basic_ops.h>
+#include <torch/csrc/autograd/graph_task.h>
 #include <torch/csrc/utils/pybind.h>
 
 #include <algorithm>
+#include <memory>
+#include <optional>
 #include <tuple>
 
 #include "label_noise.h"
@@ -19,12 +25,14 @@ namespace {
 using at::Tensor;
 using label_noise::BackwardArgs;
 using label_noise::ForwardArgs;
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
 
 constexpr int64_t kNoiseTypes = 3;
-constexpr int64_t kMostClasses = 1 << 24;   // the kernels compare labels as floats
+constexpr int64_t kMostClasses = 1 << 24;  // the kernels compare labels as floats
 constexpr int64_t kScoresPerTask = 16384;  // below this, waking another thread costs more than it saves
 
-// ---- Choice of device -----------------------------------------------------------------------------------------------
+// ---- Choice of device ----
 
 #ifdef WITH_CUDA
 template <typename Args, typename Kernel>
@@ -49,7 +57,7 @@ void run(const Args& args, at::Device device, const CpuKernel& on_cpu, const Gpu
   at::parallel_for(0, args.batch_size, rows_per_task, [&](int64_t begin, int64_t end) { on_cpu(args, begin, end); });
 }
 
-// ---- Checks ---------------------------------------------------------------------------------------------------------
+// ---- Checks ----
 
 bool is_half(at::ScalarType type) { return type == at::kHalf || type == at::kBFloat16; }
 
@@ -57,17 +65,17 @@ bool is_half(at::ScalarType type) { return type == at::kHalf || type == at::kBFl
 at::ScalarType arithmetic_type(at::ScalarType type) { return is_half(type) ? at::kFloat : type; }
 
 void check_scores(const Tensor& scores_y, const Tensor& scores_z) {
-  TORCH_CHECK_VALUE(scores_y.dim() == 2 && scores_y.size(1) >= 2,
-                    "scores_y: expected shape (B, L) with L >= 2, got ", scores_y.sizes());
-  TORCH_CHECK_VALUE(scores_y.size(1) <= kMostClasses,
-                    "scores_y: expected L <= ", kMostClasses, ", got ", scores_y.size(1));
+  TORCH_CHECK_VALUE(scores_y.dim() == 2 && scores_y.size(1) >= 2, "scores_y: expected shape (B, L) with L >= 2, got ",
+                    scores_y.sizes());
+  TORCH_CHECK_VALUE(scores_y.size(1) <= kMostClasses, "scores_y: expected L <= ", kMostClasses, ", got ",
+                    scores_y.size(1));
   TORCH_CHECK_VALUE(scores_z.dim() == 2 && scores_z.size(0) == scores_y.size(0) && scores_z.size(1) == kNoiseTypes,
                     "scores_z: expected shape (B, 3) with B=", scores_y.size(0), ", got ", scores_z.sizes());
   const at::ScalarType type = scores_y.scalar_type();
   TORCH_CHECK_TYPE(type == at::kFloat || type == at::kDouble || is_half(type),
                    "scores_y: expected float32, float64, float16 or bfloat16, got ", type);
-  TORCH_CHECK_TYPE(scores_z.scalar_type() == type,
-                   "scores_z: expected ", type, " as scores_y, got ", scores_z.scalar_type());
+  TORCH_CHECK_TYPE(scores_z.scalar_type() == type, "scores_z: expected ", type, " as scores_y, got ",
+                   scores_z.scalar_type());
 }
 
 void check_confusion(const Tensor& confusion, int64_t num_classes) {
@@ -77,8 +85,8 @@ void check_confusion(const Tensor& confusion, int64_t num_classes) {
 }
 
 void check_device(const char* name, const Tensor& tensor, const Tensor& scores_y) {
-  TORCH_CHECK_VALUE(tensor.device() == scores_y.device(),
-                    name, ": expected on ", scores_y.device(), " as scores_y, got ", tensor.device());
+  TORCH_CHECK_VALUE(tensor.device() == scores_y.device(), name, ": expected on ", scores_y.device(),
+                    " as scores_y, got ", tensor.device());
 }
 
 void check_whole_numbers(const Tensor& noisy, const Tensor& labels) {
@@ -109,19 +117,20 @@ Tensor checked_labels(const Tensor& noisy, int64_t batch_size, int64_t num_class
   return labels;
 }
 
-// ---- The two functions ----------------------------------------------------------------------------------------------
+// ---- The two functions ----
 
+// Arrays that are not wanted stay undefined: None in Python.
 Tensor new_array(bool wanted, at::IntArrayRef shape, const at::TensorOptions& options) {
-  return at::empty(wanted ? shape : at::IntArrayRef{0}, options);
+  return wanted ? at::empty(shape, options) : Tensor();
 }
 
 template <typename T>
-T* data_or_null(bool wanted, const Tensor& tensor) {
-  return wanted ? tensor.data_ptr<T>() : nullptr;
+T* data_or_null(const Tensor& tensor) {
+  return tensor.defined() ? tensor.data_ptr<T>() : nullptr;
 }
 
-// Returns loss (B), unit_grad_y (B, L), unit_grad_z (B, 3), p (B, L), t (B, 3), q (B, L), r (B, 3), posterior (B, L, 3);
-// in place of the gradients, and of p to posterior, empty tensors where they are not wanted.
+// loss (B), unit_grad_y (B, L), unit_grad_z (B, 3), p (B, L), t (B, 3), q (B, L), r (B, 3), posterior (B, L,
+// 3); without the two gradients unless `want_grad`, and without p to posterior unless `want_posterior`.
 using ForwardResult = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor>;
 
 ForwardResult label_noise_forward(const Tensor& scores_y, const Tensor& scores_z, const Tensor& noisy,
@@ -137,7 +146,7 @@ ForwardResult label_noise_forward(const Tensor& scores_y, const Tensor& scores_z
   const at::ScalarType type = arithmetic_type(scores_y.scalar_type());
   const Tensor a = scores_y.to(type).contiguous(), b = scores_z.to(type).contiguous();
   const Tensor c = confusion.to(type).contiguous();
-  const at::TensorOptions options = a.options();
+  const at::TensorOptions options = at::TensorOptions(type).device(a.device());
   const Tensor loss = at::empty({batch_size}, options);
   const Tensor unit_grad_y = new_array(want_grad, {batch_size, num_classes}, options);
   const Tensor unit_grad_z = new_array(want_grad, {batch_size, kNoiseTypes}, options);
@@ -146,57 +155,152 @@ ForwardResult label_noise_forward(const Tensor& scores_y, const Tensor& scores_z
   const Tensor q = new_array(want_posterior, {batch_size, num_classes}, options);
   const Tensor r = new_array(want_posterior, {batch_size, kNoiseTypes}, options);
   const Tensor posterior = new_array(want_posterior, {batch_size, num_classes, kNoiseTypes}, options);
-  const Tensor scratch = new_array(a.is_cuda(), {2, batch_size, num_classes}, options);
+  const Tensor scratch = new_array(!a.is_cpu(), {2, batch_size, num_classes}, options);
 
   AT_DISPATCH_FLOATING_TYPES(type, "label_noise_forward", [&] {
-    const ForwardArgs<scalar_t> args = {
-        a.const_data_ptr<scalar_t>(), b.const_data_ptr<scalar_t>(), labels.const_data_ptr<int64_t>(),
-        c.const_data_ptr<scalar_t>(), batch_size, int(num_classes), want_q, loss.data_ptr<scalar_t>(),
-        data_or_null<scalar_t>(want_grad, unit_grad_y), data_or_null<scalar_t>(want_grad, unit_grad_z),
-        data_or_null<scalar_t>(want_posterior, p), data_or_null<scalar_t>(want_posterior, t),
-        data_or_null<scalar_t>(want_posterior, q), data_or_null<scalar_t>(want_posterior, r),
-        data_or_null<scalar_t>(want_posterior, posterior), scratch.data_ptr<scalar_t>()};
-    run(args, a.device(),
+    const ForwardArgs<scalar_t> args = {a.const_data_ptr<scalar_t>(),
+                                        b.const_data_ptr<scalar_t>(),
+                                        labels.const_data_ptr<int64_t>(),
+                                        c.const_data_ptr<scalar_t>(),
+                                        batch_size,
+                                        int(num_classes),
+                                        want_q,
+                                        loss.data_ptr<scalar_t>(),
+                                        data_or_null<scalar_t>(unit_grad_y),
+                                        data_or_null<scalar_t>(unit_grad_z),
+                                        data_or_null<scalar_t>(p),
+                                        data_or_null<scalar_t>(t),
+                                        data_or_null<scalar_t>(q),
+                                        data_or_null<scalar_t>(r),
+                                        data_or_null<scalar_t>(posterior),
+                                        data_or_null<scalar_t>(scratch)};
+    run(
+        args, a.device(),
         [](const auto& rows, int64_t begin, int64_t end) { label_noise_forward_cpu(rows, begin, end); },
         [](const auto& rows, auto stream) { return label_noise_forward_cuda(rows, stream); });
   });
   return {loss, unit_grad_y, unit_grad_z, p, t, q, r, posterior};
 }
 
-// unit_grad_y (B, L), unit_grad_z (B, 3) as the forward returned them; grad_loss (B), or one number for every row.
-// Returns the gradients of scores_y and scores_z times `scale`, those of scores_z also times `update_noise_lr`.
+// unit_grad_y (B, L), unit_grad_z (B, 3) as the forward returned them; grad_loss (B), or one number for every
+// row. Returns the gradients of scores_y and scores_z times `scale`, those of scores_z also times
+// `update_noise_lr`; `in_place`: in the memory of the unit gradients, where these are contiguous.
 std::tuple<Tensor, Tensor> label_noise_backward(const Tensor& grad_loss, const Tensor& unit_grad_y,
-                                                const Tensor& unit_grad_z, double scale, double update_noise_lr) {
+                                                const Tensor& unit_grad_z, double scale, double update_noise_lr,
+                                                bool in_place) {
   TORCH_CHECK_VALUE(unit_grad_y.dim() == 2, "unit_grad_y: expected shape (B, L), got ", unit_grad_y.sizes());
   const int64_t batch_size = unit_grad_y.size(0), num_classes = unit_grad_y.size(1);
   const at::ScalarType type = unit_grad_y.scalar_type();
   TORCH_CHECK_VALUE(unit_grad_z.sizes() == at::IntArrayRef({batch_size, kNoiseTypes}),
                     "unit_grad_z: expected shape (B, 3) with B=", batch_size, ", got ", unit_grad_z.sizes());
-  TORCH_CHECK_TYPE(unit_grad_z.scalar_type() == type,
-                   "unit_grad_z: expected ", type, " as unit_grad_y, got ", unit_grad_z.scalar_type());
+  TORCH_CHECK_TYPE(unit_grad_z.scalar_type() == type, "unit_grad_z: expected ", type, " as unit_grad_y, got ",
+                   unit_grad_z.scalar_type());
   TORCH_CHECK_VALUE(grad_loss.dim() == 0 || (grad_loss.dim() == 1 && grad_loss.size(0) == batch_size),
                     "grad_loss: expected one number or shape (B) with B=", batch_size, ", got ", grad_loss.sizes());
   check_device("unit_grad_z", unit_grad_z, unit_grad_y);
   check_device("grad_loss", grad_loss, unit_grad_y);
   const Tensor weight = grad_loss.to(type).contiguous();
   const Tensor row_grad_y = unit_grad_y.contiguous(), row_grad_z = unit_grad_z.contiguous();
-  const Tensor grad_scores_y = at::empty_like(row_grad_y), grad_scores_z = at::empty_like(row_grad_z);
+  const Tensor grad_scores_y = in_place ? row_grad_y : at::empty_like(row_grad_y);
+  const Tensor grad_scores_z = in_place ? row_grad_z : at::empty_like(row_grad_z);
 
   AT_DISPATCH_FLOATING_TYPES(type, "label_noise_backward", [&] {
-    const BackwardArgs<scalar_t> args = {
-        weight.const_data_ptr<scalar_t>(), weight.dim(), row_grad_y.const_data_ptr<scalar_t>(),
-        row_grad_z.const_data_ptr<scalar_t>(), batch_size, int(num_classes), scalar_t(scale),
-        scalar_t(update_noise_lr), grad_scores_y.data_ptr<scalar_t>(), grad_scores_z.data_ptr<scalar_t>()};
-    run(args, unit_grad_y.device(),
+    const BackwardArgs<scalar_t> args = {weight.const_data_ptr<scalar_t>(),
+                                         weight.dim(),
+                                         row_grad_y.const_data_ptr<scalar_t>(),
+                                         row_grad_z.const_data_ptr<scalar_t>(),
+                                         batch_size,
+                                         int(num_classes),
+                                         scalar_t(scale),
+                                         scalar_t(update_noise_lr),
+                                         grad_scores_y.data_ptr<scalar_t>(),
+                                         grad_scores_z.data_ptr<scalar_t>()};
+    run(
+        args, unit_grad_y.device(),
         [](const auto& rows, int64_t begin, int64_t end) { label_noise_backward_cpu(rows, begin, end); },
         [](const auto& rows, auto stream) { return label_noise_backward_cuda(rows, stream); });
   });
   return {grad_scores_y, grad_scores_z};
 }
 
+// ---- Autograd for eager code ----
+
+// In C++ because Python's autograd.Function would take a sixth of the time of a small batch.
+class LabelNoiseLoss : public torch::autograd::Function<LabelNoiseLoss> {
+ public:
+  // The loss, and if wanted the posterior, p and t, none of which has a gradient.
+  static variable_list forward(AutogradContext* ctx, const Tensor& scores_y, const Tensor& scores_z,
+                               const Tensor& noisy, const Tensor& confusion, double update_noise_lr, bool want_q,
+                               std::optional<double> divisor, bool want_posterior) {
+    const auto [rows, unit_grad_y, unit_grad_z, p, t, q, r, posterior] =
+        label_noise_forward(scores_y, scores_z, noisy, confusion, want_q, /*want_grad=*/true, want_posterior);
+    ctx->save_for_backward({unit_grad_y, unit_grad_z});
+    ctx->saved_data["scale"] = 1 / divisor.value_or(1);
+    ctx->saved_data["update_noise_lr"] = update_noise_lr;
+    const Tensor loss = reduce(rows, divisor);
+    if (!want_posterior) return {loss};
+    ctx->mark_non_differentiable({posterior, p, t});
+    return {loss, posterior, p, t};
+  }
+
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
+    const variable_list saved = ctx->get_saved_variables();
+    const bool is_last_use = !torch::autograd::get_current_graph_task_keep_graph();
+    const auto [grad_y, grad_z] =
+        label_noise_backward(grads[0], saved[0], saved[1], ctx->saved_data["scale"].toDouble(),
+                             ctx->saved_data["update_noise_lr"].toDouble(), is_last_use);
+    variable_list result(8);
+    result[0] = grad_y;
+    result[1] = grad_z;
+    return at::GradMode::is_enabled() ? once_differentiable(result) : result;
+  }
+
+  // The rows' losses as they are, or their sum over `divisor`.
+  static Tensor reduce(const Tensor& rows, std::optional<double> divisor) {
+    if (!divisor) return rows;
+    if (!rows.is_cpu()) return rows.sum().div_(*divisor);
+    const Tensor loss = at::empty({}, rows.options());
+    AT_DISPATCH_FLOATING_TYPES(rows.scalar_type(), "label_noise_mean", [&] {
+      *loss.data_ptr<scalar_t>() =
+          label_noise::label_noise_mean_cpu(rows.const_data_ptr<scalar_t>(), rows.numel(), *divisor);
+    });
+    return loss;
+  }
+
+ private:
+  // As Python's decorator of that name: an error for whoever differentiates the gradients.
+  static variable_list once_differentiable(const variable_list& grads) {
+    const auto error = std::make_shared<torch::autograd::DelayedError>(
+        "the label noise loss can be differentiated only once", int64_t(grads.size()));
+    variable_list inputs = grads;
+    for (Tensor& input : inputs)
+      if (input.defined()) input = input.detach().requires_grad_();
+    return (*error)(std::move(inputs));
+  }
+};
+
+using LossResult = std::tuple<Tensor, Tensor, Tensor, Tensor>;
+
+// The loss of each row or, with a divisor, their sum over it; the posterior, p and t, None unless
+// `want_posterior`.
+LossResult label_noise_loss(const Tensor& scores_y, const Tensor& scores_z, const Tensor& noisy,
+                            const Tensor& confusion, double update_noise_lr, bool want_q, std::optional<double> divisor,
+                            bool want_posterior) {
+  if (at::GradMode::is_enabled() && (scores_y.requires_grad() || scores_z.requires_grad())) {
+    variable_list result =
+        LabelNoiseLoss::apply(scores_y, scores_z, noisy, confusion, update_noise_lr, want_q, divisor, want_posterior);
+    result.resize(4);
+    return {result[0], result[1], result[2], result[3]};
+  }
+  const auto [rows, unit_grad_y, unit_grad_z, p, t, q, r, posterior] =
+      label_noise_forward(scores_y, scores_z, noisy, confusion, want_q, /*want_grad=*/false, want_posterior);
+  return {LabelNoiseLoss::reduce(rows, divisor), posterior, p, t};
+}
+
 }  // namespace
 
 PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
-  m.def("label_noise_forward", torch::wrap_pybind_function(label_noise_forward));
-  m.def("label_noise_backward", torch::wrap_pybind_function(label_noise_backward));
+  m.def("label_noise_forward", torch::wrap_pybind_function_no_gil(label_noise_forward));
+  m.def("label_noise_backward", torch::wrap_pybind_function_no_gil(label_noise_backward));
+  m.def("label_noise_loss", torch::wrap_pybind_function_no_gil(label_noise_loss));
 }

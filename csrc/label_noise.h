@@ -1,4 +1,5 @@
-// What the bindings hand to the kernels: pointers to contiguous arrays, already checked, and how to run over them.
+// What the bindings hand to the kernels: pointers to contiguous arrays, already checked, and how to run over
+// them.
 #pragma once
 
 #include <cstdint>
@@ -7,8 +8,8 @@ struct CUstream_st;  // cudaStream_t without CUDA's headers
 
 namespace label_noise {
 
-// Shapes: B = batch_size, L = num_classes. T is float or double. Outputs may be null in two groups: the gradients, and
-// p to posterior.
+// Shapes: B = batch_size, L = num_classes. T is float or double. Outputs may be null in two groups: the
+// gradients, and p to posterior.
 template <typename T>
 struct ForwardArgs {
   const T* scores_y;     // (B, L)
@@ -39,8 +40,8 @@ struct BackwardArgs {
   int num_classes;
   T scale;            // of all gradients
   T update_noise_lr;  // of those of scores_z
-  T* grad_scores_y;   // (B, L)
-  T* grad_scores_z;   // (B, 3)
+  T* grad_scores_y;   // (B, L); may be unit_grad_y
+  T* grad_scores_z;   // (B, 3); may be unit_grad_z
 };
 
 // Rows [begin, end), in the calling thread.
@@ -48,6 +49,10 @@ template <typename T>
 void label_noise_forward_cpu(const ForwardArgs<T>& args, int64_t begin, int64_t end);
 template <typename T>
 void label_noise_backward_cpu(const BackwardArgs<T>& args, int64_t begin, int64_t end);
+
+// The sum of the rows' losses, always in the same order, over `divisor`.
+template <typename T>
+T label_noise_mean_cpu(const T* loss, int64_t batch_size, double divisor);
 
 // All rows, on the current device; returns once the kernel is queued. Returns null, or why the launch failed.
 template <typename T>

@@ -1,4 +1,4 @@
-"""The label noise model of Xiao et al. (CVPR 2015): the loss for any PyTorch model, and the estimate of its matrix C."""
+"""The label noise model of Xiao et al. (CVPR 2015): the loss for any PyTorch model, the estimate of its matrix C."""
 
 from caffe_compat.label_noise.confusion import estimate_confusion
 from caffe_compat.label_noise.functional import Posterior, label_noise_loss, label_noise_posterior

@@ -6,17 +6,17 @@ C is indexed [noisy, true].
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from caffe_compat.label_noise import ops
 
 Value = Literal["nll", "q"]
 Reduction = Literal["mean", "sum", "none"]
 Normalization = Literal["batch", "labelled"]
+Result = tuple[Tensor, Tensor, Tensor, Tensor]  # loss, posterior, p, t
 
 
 class Posterior(NamedTuple):
@@ -34,8 +34,14 @@ class Posterior(NamedTuple):
 
 
 def label_noise_loss(
-    scores_y: Tensor, scores_z: Tensor, noisy_label: Tensor, C: Tensor, update_noise_lr: float = 1.0,
-    value: Value = "nll", reduction: Reduction = "mean", normalization: Normalization = "batch",
+    scores_y: Tensor,
+    scores_z: Tensor,
+    noisy_label: Tensor,
+    C: Tensor,
+    update_noise_lr: float = 1.0,
+    value: Value = "nll",
+    reduction: Reduction = "mean",
+    normalization: Normalization = "batch",
 ) -> Tensor:
     """-log p(noisy label | x), or -Q; the gradient of either is Eq. 7. :class:`LabelNoiseLoss` explains the options.
 
@@ -46,24 +52,26 @@ def label_noise_loss(
     Source: Xiao et al., CVPR 2015, Eq. 1-7.  Deviations: evaluated with exponents of unlimited range, so that a label
         the model thinks all but impossible still has its loss and gradient.
     """
-    if torch.compiler.is_compiling():
-        return _compiled(scores_y, scores_z, noisy_label, C, update_noise_lr, value, reduction, normalization, False)[0]
-    loss: Tensor = _LabelNoise.apply(
+    return loss_and_outputs(
         scores_y, scores_z, noisy_label, C, update_noise_lr, value, reduction, normalization, False
-    )
-    return loss
+    )[0]
 
 
 def label_noise_loss_and_posterior(
-    scores_y: Tensor, scores_z: Tensor, noisy_label: Tensor, C: Tensor, update_noise_lr: float = 1.0,
-    value: Value = "nll", reduction: Reduction = "mean", normalization: Normalization = "batch",
+    scores_y: Tensor,
+    scores_z: Tensor,
+    noisy_label: Tensor,
+    C: Tensor,
+    update_noise_lr: float = 1.0,
+    value: Value = "nll",
+    reduction: Reduction = "mean",
+    normalization: Normalization = "batch",
 ) -> tuple[Tensor, Posterior]:
     """As :func:`label_noise_loss`, and the posterior from the same pass."""
-    apply = _compiled if torch.compiler.is_compiling() else _LabelNoise.apply
-    loss, *outputs = apply(
+    loss, posterior, p, t = loss_and_outputs(
         scores_y, scores_z, noisy_label, C, update_noise_lr, value, reduction, normalization, True
     )
-    return loss, Posterior(*outputs)
+    return loss, Posterior(posterior, p, t)
 
 
 def label_noise_posterior(scores_y: Tensor, scores_z: Tensor, noisy_label: Tensor, C: Tensor) -> Posterior:
@@ -72,59 +80,41 @@ def label_noise_posterior(scores_y: Tensor, scores_z: Tensor, noisy_label: Tenso
         return label_noise_loss_and_posterior(scores_y, scores_z, noisy_label, C)[1]
 
 
-class _LabelNoise(torch.autograd.Function):
-    """The extension's two functions for eager code. Gives the loss, or with ``want_posterior`` a tuple that begins so."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, scores_y: Tensor, scores_z: Tensor, noisy: Tensor, C: Tensor, update_noise_lr: float, value: Value,
-        reduction: Reduction, normalization: Normalization, want_posterior: bool,
-    ) -> Tensor | tuple[Tensor, ...]:
-        rows, unit_grad_y, unit_grad_z, p, t, _, _, posterior = ops.extension().label_noise_forward(
-            scores_y, scores_z, noisy, C, value == "q", any(ctx.needs_input_grad), want_posterior
-        )
-        ctx.divisor = _divisor(noisy, reduction, normalization)
-        ctx.update_noise_lr = update_noise_lr
-        ctx.save_for_backward(unit_grad_y, unit_grad_z)
-        loss = _reduce(rows, reduction, ctx.divisor)
-        if not want_posterior:
-            return loss
-        ctx.mark_non_differentiable(posterior, p, t)
-        return loss, posterior, p, t
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad_loss: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
-        scale = 1.0
-        if isinstance(ctx.divisor, Tensor):
-            grad_loss = grad_loss / ctx.divisor
-        else:
-            scale /= ctx.divisor
-        grad_y, grad_z = ops.extension().label_noise_backward(
-            grad_loss, *ctx.saved_tensors, scale, ctx.update_noise_lr
-        )
-        return grad_y, grad_z, None, None, None, None, None, None, None
+def loss_and_outputs(
+    scores_y: Tensor,
+    scores_z: Tensor,
+    noisy: Tensor,
+    C: Tensor,
+    update_noise_lr: float,
+    value: Value,
+    reduction: Reduction,
+    normalization: Normalization,
+    want_posterior: bool,
+) -> Result:
+    """What the functions above share: the loss; the posterior, p and t, meaningless unless ``want_posterior``."""
+    divisor = None if reduction == "none" else 1.0
+    if reduction == "mean" and normalization == "batch":
+        divisor = float(max(1, scores_y.shape[0]))
+    sums = _compiled_sums if torch.compiler.is_compiling() else ops.extension().label_noise_loss
+    result: Result = sums(scores_y, scores_z, noisy, C, update_noise_lr, value == "q", divisor, want_posterior)
+    if reduction == "mean" and normalization == "labelled":
+        return result[0] / (noisy >= 0).sum().clamp(min=1), *result[1:]  # the count stays on the device
+    return result
 
 
-def _compiled(
-    scores_y: Tensor, scores_z: Tensor, noisy: Tensor, C: Tensor, update_noise_lr: float, value: Value,
-    reduction: Reduction, normalization: Normalization, want_posterior: bool,
-) -> tuple[Tensor, ...]:
-    """As ``_LabelNoise.apply``, through the operators."""
+def _compiled_sums(
+    scores_y: Tensor,
+    scores_z: Tensor,
+    noisy: Tensor,
+    C: Tensor,
+    update_noise_lr: float,
+    want_q: bool,
+    divisor: float | None,
+    want_posterior: bool,
+) -> Result:
+    """The extension's ``label_noise_loss`` through the operators."""
     want_grad = torch.is_grad_enabled() and (scores_y.requires_grad or scores_z.requires_grad)
     rows, _, _, p, t, _, _, posterior = ops.label_noise_forward(
-        scores_y, scores_z, noisy, C, value == "q", want_grad, want_posterior, update_noise_lr
+        scores_y, scores_z, noisy, C, want_q, want_grad, want_posterior, update_noise_lr
     )
-    return _reduce(rows, reduction, _divisor(noisy, reduction, normalization)), posterior, p, t
-
-
-def _divisor(noisy: Tensor, reduction: Reduction, normalization: Normalization) -> float | Tensor:
-    if reduction != "mean":
-        return 1.0
-    if normalization == "batch":
-        return float(max(1, noisy.shape[0]))
-    return (noisy >= 0).sum().clamp(min=1)  # stays on the device
-
-
-def _reduce(rows: Tensor, reduction: Reduction, divisor: float | Tensor) -> Tensor:
-    return rows if reduction == "none" else rows.sum() / divisor
+    return rows if divisor is None else rows.sum() / divisor, posterior, p, t

@@ -15,8 +15,8 @@ from caffe_compat.label_noise.functional import (
     Posterior,
     Reduction,
     Value,
-    label_noise_loss,
     label_noise_posterior,
+    loss_and_outputs,
 )
 
 
@@ -45,12 +45,18 @@ class LabelNoiseLoss(nn.Module):
     C: Tensor
 
     def __init__(
-        self, C: Tensor | npt.ArrayLike, update_noise_lr: float = 1.0, value: Value = "nll",
-        reduction: Reduction = "mean", normalization: Normalization = "batch",
+        self,
+        C: Tensor | npt.ArrayLike,
+        update_noise_lr: float = 1.0,
+        value: Value = "nll",
+        reduction: Reduction = "mean",
+        normalization: Normalization = "batch",
     ) -> None:
         super().__init__()
         for name, given, known in (
-            ("value", value, Value), ("reduction", reduction, Reduction), ("normalization", normalization, Normalization)
+            ("value", value, Value),
+            ("reduction", reduction, Reduction),
+            ("normalization", normalization, Normalization),
         ):
             if given not in get_args(known):
                 raise ValueError(f"{name}: expected one of {', '.join(get_args(known))}, got {given!r}")
@@ -67,10 +73,17 @@ class LabelNoiseLoss(nn.Module):
             warnings.warn(warning, stacklevel=3)
 
     def forward(self, scores_y: Tensor, scores_z: Tensor, noisy_label: Tensor) -> Tensor:
-        return label_noise_loss(
-            scores_y, scores_z, noisy_label, self.C, self.update_noise_lr, self.value, self.reduction,
+        return loss_and_outputs(
+            scores_y,
+            scores_z,
+            noisy_label,
+            self.C,
+            self.update_noise_lr,
+            self.value,
+            self.reduction,
             self.normalization,
-        )
+            False,
+        )[0]
 
     def posterior(self, scores_y: Tensor, scores_z: Tensor, noisy_label: Tensor) -> Posterior:
         """``(posterior, p, t)``: p(y, z | noisy label, x) (B, L, 3), p(y|x) (B, L), p(z|x) (B, 3); no gradient."""
@@ -78,7 +91,10 @@ class LabelNoiseLoss(nn.Module):
 
     def extra_repr(self) -> str:
         options: dict[str, Any] = {
-            "num_classes": self.C.shape[0], "update_noise_lr": self.update_noise_lr, "value": self.value,
-            "reduction": self.reduction, "normalization": self.normalization,
+            "num_classes": self.C.shape[0],
+            "update_noise_lr": self.update_noise_lr,
+            "value": self.value,
+            "reduction": self.reduction,
+            "normalization": self.normalization,
         }
         return ", ".join(f"{name}={option}" for name, option in options.items())

@@ -1,12 +1,13 @@
 """The kernels as PyTorch operators: what ``torch.compile`` sees, and the way to the extension.
 
 ``torch.ops.caffe_compat.label_noise_forward`` and ``..._backward`` are the extension's two functions, with shapes for
-tracing and the gradient. Eager code calls the two directly (:mod:`caffe_compat.label_noise.functional`): the operators'
-dispatch costs more than the loss of a small batch.
+tracing and the gradient. Eager code goes through the extension's own autograd function over the same two
+(:mod:`caffe_compat.label_noise.functional`): the operators' dispatch costs more than the loss of a small batch.
 """
 
 from __future__ import annotations
 
+import importlib
 from types import ModuleType
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch import Tensor
 
 _C: ModuleType | None
 try:
-    from caffe_compat import _C
+    _C = importlib.import_module("caffe_compat._C")
 except ImportError as exc:
     _C, _why_missing = None, str(exc)
 
@@ -35,7 +36,13 @@ def extension() -> ModuleType:
 
 @torch.library.custom_op("caffe_compat::label_noise_forward", mutates_args=())
 def label_noise_forward(
-    scores_y: Tensor, scores_z: Tensor, noisy: Tensor, C: Tensor, want_q: bool, want_grad: bool, want_posterior: bool,
+    scores_y: Tensor,
+    scores_z: Tensor,
+    noisy: Tensor,
+    C: Tensor,
+    want_q: bool,
+    want_grad: bool,
+    want_posterior: bool,
     update_noise_lr: float,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """loss (B), unit_grad_y (B, L), unit_grad_z (B, 3), p (B, L), t (B, 3), q (B, L), r (B, 3), posterior (B, L, 3).
@@ -45,13 +52,21 @@ def label_noise_forward(
 
     Shapes: scores_y (B, L), scores_z (B, 3), noisy (B) or (B, 1, 1, 1), C (L, L) indexed [noisy, true].
     """
-    result: Forward = extension().label_noise_forward(scores_y, scores_z, noisy, C, want_q, want_grad, want_posterior)
-    return result
+    result = extension().label_noise_forward(scores_y, scores_z, noisy, C, want_q, want_grad, want_posterior)
+    nothing = (result[0].new_empty(0) for _ in result)  # an operator's outputs must be tensors of their own
+    forward: Forward = tuple(next(nothing) if output is None else output for output in result)
+    return forward
 
 
 @label_noise_forward.register_fake
 def _(
-    scores_y: Tensor, scores_z: Tensor, noisy: Tensor, C: Tensor, want_q: bool, want_grad: bool, want_posterior: bool,
+    scores_y: Tensor,
+    scores_z: Tensor,
+    noisy: Tensor,
+    C: Tensor,
+    want_q: bool,
+    want_grad: bool,
+    want_posterior: bool,
     update_noise_lr: float,
 ) -> Forward:
     batch_size, num_classes = scores_y.shape
@@ -81,7 +96,7 @@ def label_noise_backward(
     Shapes: grad_loss (B), or one number for every row; the others as ``label_noise_forward`` returned them.
     """
     grads: tuple[Tensor, Tensor] = extension().label_noise_backward(
-        grad_loss, unit_grad_y, unit_grad_z, scale, update_noise_lr
+        grad_loss, unit_grad_y, unit_grad_z, scale, update_noise_lr, False
     )
     return grads
 

@@ -48,8 +48,18 @@ def only_the_type_gradient_shrinks(base: Observation, changed: Observation) -> N
 
 
 ROWS: list[Row] = [
-    Changes("SoftmaxNoisyLabelLossParameter.update_noise_lr", from_file("swap"),
-            from_file("swap", "update_noise_lr: 0.25"), observe=observe, expect=only_the_type_gradient_shrinks),
-    Changes("SoftmaxNoisyLabelLossParameter.matrix_c_filler", net(""), from_file("turn"), observe=observe,
-            along=("FillerParameter.type", "FillerParameter.source")),
+    Changes(
+        "SoftmaxNoisyLabelLossParameter.update_noise_lr",
+        from_file("swap"),
+        from_file("swap", "update_noise_lr: 0.25"),
+        observe=observe,
+        expect=only_the_type_gradient_shrinks,
+    ),
+    Changes(
+        "SoftmaxNoisyLabelLossParameter.matrix_c_filler",
+        net(""),
+        from_file("turn"),
+        observe=observe,
+        along=("FillerParameter.type", "FillerParameter.source"),
+    ),
 ]
