@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+import time
 import weakref
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from caffe_compat.proto import caffe_pb2
 logger = logging.getLogger("caffe_compat")
 
 RECORDS_PER_COMMIT = 1000
+_MOST_SECONDS_OF_A_READ = 10.0
 _FIRST_MAP_SIZE = 64 * 2**20
 _MAX_STEPS, _FEW_STEPS = 4096, 16  # how far the cursor walks rather than make, or use, the table of keys
 _HOW_TO_MAKE_ONE = (
@@ -35,7 +37,19 @@ class _Environment:
 
     def __init__(self, path: str) -> None:
         self.pid = os.getpid()
-        self.environment = lmdb.open(path, readonly=True, lock=False)
+        self.environment = self._open_when_free(path)
+
+    @staticmethod
+    def _open_when_free(path: str) -> lmdb.Environment:
+        """A reader dropped in the middle of a read ahead keeps its environment until that read has ended."""
+        last_try = time.monotonic() + _MOST_SECONDS_OF_A_READ
+        while True:
+            try:
+                return lmdb.open(path, readonly=True, lock=False)
+            except lmdb.Error as exc:
+                if "already open" not in str(exc) or time.monotonic() > last_try:
+                    raise
+            time.sleep(0.01)
 
     @classmethod
     def of(cls, path: str) -> _Environment:

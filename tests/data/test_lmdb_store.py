@@ -6,9 +6,11 @@ import multiprocessing
 import os
 import pickle
 import random
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import lmdb
 import pytest
 from databases import GOLDEN_RUN, records, write_labels
 
@@ -147,3 +149,10 @@ def test_the_side_file_lies_beside_the_records(tmp_path: Path) -> None:
     write_database(tmp_path / "db", numbered(2), group)
     assert read_group(side_file(tmp_path / "db")) == group == Group("g", 2, group.paths_sha256)
     assert sorted(file.name for file in (tmp_path / "db").iterdir()) == ["data.mdb", "group.json"]
+
+
+def test_a_database_that_a_dropped_reader_still_reads_opens_when_it_has_finished(tmp_path: Path) -> None:
+    path = write_labels(tmp_path / "db", [0, 1, 2])
+    held = lmdb.open(str(path), readonly=True, lock=False)
+    threading.Timer(0.2, held.close).start()
+    assert len(LmdbReader(path)) == 3
