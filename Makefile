@@ -14,7 +14,7 @@ CSRC := $(wildcard csrc/*)
 
 help:
 	@echo "make venv          virtual environment in .venv, locked packages, extension built in place"
-	@echo "make demo          the whole chain on generated data (about ten minutes)"
+	@echo "make demo          the whole chain on generated data"
 	@echo "make test          all tests;  make test-gpu: the same, a missing GPU is a failure"
 	@echo "make lint          ruff, mypy, clang-format;  make format: let them rewrite"
 	@echo "make bench         the speed tables (the machine should be idle)"
