@@ -1,11 +1,13 @@
 """Fixtures that several test folders share."""
 
 import logging
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from tiny_data import make_tiny_data
 
 
@@ -36,3 +38,14 @@ def tiny_data(tmp_path: Path) -> Callable[..., Path]:
         return make_tiny_data(tmp_path / name, **options)
 
     return make
+
+
+@pytest.fixture(params=["cpu", "cuda"])
+def device(request: pytest.FixtureRequest) -> torch.device:
+    """Each device in turn. Without a GPU its cases are skipped, which REQUIRE_CUDA=1 makes a failure."""
+    if request.param == "cuda" and not torch.cuda.is_available():
+        reason = "no GPU, or PyTorch was built without CUDA"
+        if os.environ.get("REQUIRE_CUDA") == "1":
+            pytest.fail(f"REQUIRE_CUDA=1: {reason}")
+        pytest.skip(reason)
+    return torch.device(request.param)

@@ -6,7 +6,7 @@ C is indexed [noisy, true].
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
@@ -17,6 +17,17 @@ Value = Literal["nll", "q"]
 Reduction = Literal["mean", "sum", "none"]
 Normalization = Literal["batch", "labelled"]
 Result = tuple[Tensor, Tensor, Tensor, Tensor]  # loss, posterior, p, t
+
+
+def check_options(value: str, reduction: str, normalization: str) -> None:
+    """Raise ValueError for an unknown option."""
+    for name, given, known in (
+        ("value", value, Value),
+        ("reduction", reduction, Reduction),
+        ("normalization", normalization, Normalization),
+    ):
+        if given not in get_args(known):
+            raise ValueError(f"{name}: expected one of {', '.join(get_args(known))}, got {given!r}")
 
 
 class Posterior(NamedTuple):
@@ -52,6 +63,7 @@ def label_noise_loss(
     Source: Xiao et al., CVPR 2015, Eq. 1-7.  Deviations: evaluated with exponents of unlimited range, so that a label
         the model thinks all but impossible still has its loss and gradient.
     """
+    check_options(value, reduction, normalization)
     return loss_and_outputs(
         scores_y, scores_z, noisy_label, C, update_noise_lr, value, reduction, normalization, False
     )[0]
@@ -68,6 +80,7 @@ def label_noise_loss_and_posterior(
     normalization: Normalization = "batch",
 ) -> tuple[Tensor, Posterior]:
     """As :func:`label_noise_loss`, and the posterior from the same pass."""
+    check_options(value, reduction, normalization)
     loss, posterior, p, t = loss_and_outputs(
         scores_y, scores_z, noisy_label, C, update_noise_lr, value, reduction, normalization, True
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, get_args
+from typing import Any
 
 import numpy.typing as npt
 import torch
@@ -15,6 +15,7 @@ from caffe_compat.label_noise.functional import (
     Posterior,
     Reduction,
     Value,
+    check_options,
     label_noise_posterior,
     loss_and_outputs,
 )
@@ -53,18 +54,12 @@ class LabelNoiseLoss(nn.Module):
         normalization: Normalization = "batch",
     ) -> None:
         super().__init__()
-        for name, given, known in (
-            ("value", value, Value),
-            ("reduction", reduction, Reduction),
-            ("normalization", normalization, Normalization),
-        ):
-            if given not in get_args(known):
-                raise ValueError(f"{name}: expected one of {', '.join(get_args(known))}, got {given!r}")
+        check_options(value, reduction, normalization)
         self.update_noise_lr, self.value = float(update_noise_lr), value
         self.reduction, self.normalization = reduction, normalization
         self.register_buffer("C", torch.as_tensor(C).detach().to(torch.get_default_dtype(), copy=True))
         self._check()
-        self.register_load_state_dict_post_hook(lambda module, _: module._check())
+        self.register_load_state_dict_post_hook(_check_loaded)
 
     def _check(self) -> None:
         check_confusion(self.C)
@@ -98,3 +93,7 @@ class LabelNoiseLoss(nn.Module):
             "normalization": self.normalization,
         }
         return ", ".join(f"{name}={option}" for name, option in options.items())
+
+
+def _check_loaded(loss: LabelNoiseLoss, _: object) -> None:
+    loss._check()
