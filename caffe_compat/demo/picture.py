@@ -13,12 +13,12 @@ from caffe_compat.demo.garment import Garment
 from caffe_compat.demo.style import morph
 from caffe_compat.demo.wardrobe import dress_up
 
-MOST_MORPHED = 0.85
+MOST_MORPHED = 0.75
 _SUPERSAMPLING = 2
 
 
 def morph_amount(hardness: float) -> float:
-    """How far a garment has moved towards its look-alike: 0.85 h^2, the same growth as the chance of confusion."""
+    """How far a garment has moved towards its look-alike: 0.75 h^2, the same growth as the chance of confusion."""
     return MOST_MORPHED * hardness**2
 
 

@@ -69,10 +69,10 @@ def theirs(style, other, moved):
     return np.mean([getattr(moved, name) == getattr(other, name) for name in names])
 
 
-def test_hardness_moves_it_nearly_all_the_way():
+def test_hardness_moves_it_most_of_the_way():
     amounts = [morph_amount(hardness) for hardness in (0.0, 0.3, 0.7, 1.0)]
     assert amounts[0] == 0 and amounts == sorted(amounts)
-    assert 0.8 < amounts[-1] < 1, "the truth remains"
+    assert 0.7 < amounts[-1] < 1, "the truth remains"
 
 
 def test_a_harder_picture_is_further_from_the_easy_one():
