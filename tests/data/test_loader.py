@@ -129,8 +129,8 @@ for workers in (0, 2):
     layers.append(data_layer({source!r}, 2))
     for _ in range(5):
         layers[-1]()
-print("ready", flush=True)
 try:
+    print("ready", flush=True)
     time.sleep(60)
 except KeyboardInterrupt:
     print([layer()[1].tolist() for layer in layers], flush=True)
