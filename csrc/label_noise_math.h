@@ -104,7 +104,6 @@ struct Sums {
 // Leaves the summands' mantissas, at the exponents of their sums, in in.other and in.confused.
 template <typename V, typename Lanes>
 HOST_DEVICE Sums<V> eq1_sums(const RowInput<V>& in, const Largest<V>& largest, Lanes lanes) {
-  using T = typename Number<V>::Scalar;
   const V other_exponent = reduce(largest.other).exponent;
   const V confused_exponent = reduce(largest.confused).exponent;
   V other_sum = V{}, confused_sum = V{};

@@ -139,11 +139,10 @@ HOST_DEVICE V exp_of_rest(V x) {
   if constexpr (std::is_same<V, double>::value) {
     return std::exp(x);
   } else {
-    V tail = x * 0.001381454f + 0.008368745f;
-    tail = tail * x + 0.04166839f;
-    tail = tail * x + 0.16666521f;
-    tail = tail * x + 0.49999994f;
-    return (tail * x) * x + x + 1.f;
+    const V square = x * x;
+    const V high = x * 0.001381454f + 0.008368745f, low = x * 0.04166839f + 0.16666521f;
+    const V tail = (high * square + low) * x + 0.49999994f;
+    return tail * square + (x + 1.f);
   }
 }
 
