@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from caffe_compat.cli.common import DONE, Parser, command
 from caffe_compat.demo.plan import PLANS
 
-_COUNTS = ("train_clean", "train_noisy", "val", "test")
+_COUNTS = {
+    "train_clean": "training pictures with both labels",
+    "train_noisy": "training pictures with a noisy label alone",
+    "val": "validation pictures",
+    "test": "test pictures",
+}
 _SMALLEST = 32
 _TRAIN_WITH = {
     "demo": "tools/reproduce_table.py --recipe demo --data {out} --out out/demo",
@@ -24,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parse(argv)
     from caffe_compat.demo.dataset import make_dataset  # here: worker processes import this file and need not load it
 
-    given = {name: getattr(args, name) for name in (*_COUNTS, "size") if getattr(args, name) is not None}
+    given = {name: getattr(args, name) for name in (*_COUNTS, "size") if hasattr(args, name)}
     make_dataset(
         args.out,
         replace(PLANS[args.like], seed=args.seed, **given),
@@ -42,15 +47,15 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         prog="make_demo_data",
         description="Draw shop photographs of 14 kinds of clothes, label them as the paper says shops do (about 61.5% "
         "right), and make the databases that the nets under prototxt/ read.",
-        epilog="demo: 64 x 64, 2,500 clean and 10,000 noisy pictures, for prototxt/demo. clothing1m: 256 x 256, a few "
-        "hundred pictures and initial weights, for the full-size nets, which look for OUT in data/clothing1m. "
+        epilog="demo: for the small nets in prototxt/demo/. clothing1m: the same for the full-size nets, which look for "
+        "OUT in data/clothing1m, with initial weights. "
         "truth.csv holds what the nets are not told; raw/ is laid out as Clothing1M is.",
     )
     parser.add_argument("out", metavar="OUT", type=Path, help="folder to make")
     parser.add_argument("--like", choices=tuple(PLANS), default="demo", help="which experiment the data are for")
-    for name in _COUNTS:
-        parser.add_argument(f"--{name}", metavar="N", type=_positive, help="pictures; default: see below")
-    parser.add_argument("--size", metavar="PIXELS", type=_size, help="height and width; default: see below")
+    for name, meaning in _COUNTS.items():
+        _add_planned(parser, name, "N", _positive, meaning)
+    _add_planned(parser, "size", "PIXELS", _size, "height and width")
     parser.add_argument("--seed", type=_seed, default=0, help="of everything that is drawn or shuffled")
     parser.add_argument(
         "--processes", type=_positive, default=os.cpu_count() or 1, help="that draw; the result does not depend on it"
@@ -58,6 +63,14 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--contact_sheet", action="store_true", help="also draw OUT/contact_sheet.jpg: all classes")
     parser.add_argument("--force", action="store_true", help="replace the data files in an existing output folder")
     return parser.parse_args(argv)
+
+
+def _add_planned(parser: Parser, name: str, metavar: str, kind: Callable[[str], int], meaning: str) -> None:
+    """An option whose default is the plan's; absent when not given."""
+    defaults = ", ".join(f"{getattr(plan, name)} {like}" for like, plan in PLANS.items())
+    parser.add_argument(
+        f"--{name}", metavar=metavar, type=kind, default=argparse.SUPPRESS, help=f"{meaning} (default: {defaults})"
+    )
 
 
 def _positive(text: str) -> int:
