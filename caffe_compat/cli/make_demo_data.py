@@ -48,8 +48,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         description="Draw shop photographs of 14 kinds of clothes, label them as the paper says shops do (about 61.5% "
         "right), and make the databases that the nets under prototxt/ read.",
         epilog="demo: for the small nets in prototxt/demo/. clothing1m: the same for the full-size nets, which look "
-        "for OUT in data/clothing1m, with initial weights. truth.csv holds what the nets are not told; raw/ is laid out "
-        "as Clothing1M is.",
+        "for OUT in data/clothing1m, with initial weights. truth.csv holds what the nets are not told; raw/ is laid "
+        "out as Clothing1M is.",
     )
     parser.add_argument("out", metavar="OUT", type=Path, help="folder to make")
     parser.add_argument("--like", choices=tuple(PLANS), default="demo", help="which experiment the data are for")
