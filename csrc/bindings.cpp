@@ -129,12 +129,14 @@ T* data_or_null(const Tensor& tensor) {
   return tensor.defined() ? tensor.data_ptr<T>() : nullptr;
 }
 
-// loss (B), unit_grad_y (B, L), unit_grad_z (B, 3), p (B, L), t (B, 3), q (B, L), r (B, 3), posterior (B, L,
-// 3); without the two gradients unless `want_grad`, and without p to posterior unless `want_posterior`.
+// loss (B), grad_y (B, L), grad_z (B, 3), p (B, L), t (B, 3), q (B, L), r (B, 3), posterior (B, L, 3); without
+// the two gradients unless `want_grad`, and without p to posterior unless `want_posterior`. The gradients are
+// those of each row's loss times `scale`, that of scores_z also times `update_noise_lr`.
 using ForwardResult = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor>;
 
 ForwardResult label_noise_forward(const Tensor& scores_y, const Tensor& scores_z, const Tensor& noisy,
-                                  const Tensor& confusion, bool want_q, bool want_grad, bool want_posterior) {
+                                  const Tensor& confusion, bool want_q, bool want_grad, bool want_posterior,
+                                  double scale, double update_noise_lr) {
   check_scores(scores_y, scores_z);
   const int64_t batch_size = scores_y.size(0), num_classes = scores_y.size(1);
   check_confusion(confusion, num_classes);
@@ -148,8 +150,8 @@ ForwardResult label_noise_forward(const Tensor& scores_y, const Tensor& scores_z
   const Tensor c = confusion.to(type).contiguous();
   const at::TensorOptions options = at::TensorOptions(type).device(a.device());
   const Tensor loss = at::empty({batch_size}, options);
-  const Tensor unit_grad_y = new_array(want_grad, {batch_size, num_classes}, options);
-  const Tensor unit_grad_z = new_array(want_grad, {batch_size, kNoiseTypes}, options);
+  const Tensor grad_y = new_array(want_grad, {batch_size, num_classes}, options);
+  const Tensor grad_z = new_array(want_grad, {batch_size, kNoiseTypes}, options);
   const Tensor p = new_array(want_posterior, {batch_size, num_classes}, options);
   const Tensor t = new_array(want_posterior, {batch_size, kNoiseTypes}, options);
   const Tensor q = new_array(want_posterior, {batch_size, num_classes}, options);
@@ -165,9 +167,11 @@ ForwardResult label_noise_forward(const Tensor& scores_y, const Tensor& scores_z
                                         batch_size,
                                         int(num_classes),
                                         want_q,
+                                        scalar_t(scale),
+                                        scalar_t(update_noise_lr),
                                         loss.data_ptr<scalar_t>(),
-                                        data_or_null<scalar_t>(unit_grad_y),
-                                        data_or_null<scalar_t>(unit_grad_z),
+                                        data_or_null<scalar_t>(grad_y),
+                                        data_or_null<scalar_t>(grad_z),
                                         data_or_null<scalar_t>(p),
                                         data_or_null<scalar_t>(t),
                                         data_or_null<scalar_t>(q),
@@ -179,28 +183,26 @@ ForwardResult label_noise_forward(const Tensor& scores_y, const Tensor& scores_z
         [](const auto& rows, int64_t begin, int64_t end) { label_noise_forward_cpu(rows, begin, end); },
         [](const auto& rows, auto stream) { return label_noise_forward_cuda(rows, stream); });
   });
-  return {loss, unit_grad_y, unit_grad_z, p, t, q, r, posterior};
+  return {loss, grad_y, grad_z, p, t, q, r, posterior};
 }
 
-// unit_grad_y (B, L), unit_grad_z (B, 3) as the forward returned them; grad_loss (B), or one number for every
-// row. Returns the gradients of scores_y and scores_z times `scale`, those of scores_z also times
-// `update_noise_lr`; `in_place`: in the memory of the unit gradients, where these are contiguous.
-std::tuple<Tensor, Tensor> label_noise_backward(const Tensor& grad_loss, const Tensor& unit_grad_y,
-                                                const Tensor& unit_grad_z, double scale, double update_noise_lr,
+// grad_y (B, L), grad_z (B, 3) as the forward returned them; grad_loss (B), or one number for every row.
+// Returns the gradients of scores_y and scores_z; `in_place`: in the memory of the forward's, where these are
+// contiguous.
+std::tuple<Tensor, Tensor> label_noise_backward(const Tensor& grad_loss, const Tensor& grad_y, const Tensor& grad_z,
                                                 bool in_place) {
-  TORCH_CHECK_VALUE(unit_grad_y.dim() == 2, "unit_grad_y: expected shape (B, L), got ", unit_grad_y.sizes());
-  const int64_t batch_size = unit_grad_y.size(0), num_classes = unit_grad_y.size(1);
-  const at::ScalarType type = unit_grad_y.scalar_type();
-  TORCH_CHECK_VALUE(unit_grad_z.sizes() == at::IntArrayRef({batch_size, kNoiseTypes}),
-                    "unit_grad_z: expected shape (B, 3) with B=", batch_size, ", got ", unit_grad_z.sizes());
-  TORCH_CHECK_TYPE(unit_grad_z.scalar_type() == type, "unit_grad_z: expected ", type, " as unit_grad_y, got ",
-                   unit_grad_z.scalar_type());
+  TORCH_CHECK_VALUE(grad_y.dim() == 2, "grad_y: expected shape (B, L), got ", grad_y.sizes());
+  const int64_t batch_size = grad_y.size(0), num_classes = grad_y.size(1);
+  const at::ScalarType type = grad_y.scalar_type();
+  TORCH_CHECK_VALUE(grad_z.sizes() == at::IntArrayRef({batch_size, kNoiseTypes}),
+                    "grad_z: expected shape (B, 3) with B=", batch_size, ", got ", grad_z.sizes());
+  TORCH_CHECK_TYPE(grad_z.scalar_type() == type, "grad_z: expected ", type, " as grad_y, got ", grad_z.scalar_type());
   TORCH_CHECK_VALUE(grad_loss.dim() == 0 || (grad_loss.dim() == 1 && grad_loss.size(0) == batch_size),
                     "grad_loss: expected one number or shape (B) with B=", batch_size, ", got ", grad_loss.sizes());
-  check_device("unit_grad_z", unit_grad_z, unit_grad_y);
-  check_device("grad_loss", grad_loss, unit_grad_y);
+  check_device("grad_z", grad_z, grad_y);
+  check_device("grad_loss", grad_loss, grad_y);
   const Tensor weight = grad_loss.to(type).contiguous();
-  const Tensor row_grad_y = unit_grad_y.contiguous(), row_grad_z = unit_grad_z.contiguous();
+  const Tensor row_grad_y = grad_y.contiguous(), row_grad_z = grad_z.contiguous();
   const Tensor grad_scores_y = in_place ? row_grad_y : at::empty_like(row_grad_y);
   const Tensor grad_scores_z = in_place ? row_grad_z : at::empty_like(row_grad_z);
 
@@ -211,12 +213,10 @@ std::tuple<Tensor, Tensor> label_noise_backward(const Tensor& grad_loss, const T
                                          row_grad_z.const_data_ptr<scalar_t>(),
                                          batch_size,
                                          int(num_classes),
-                                         scalar_t(scale),
-                                         scalar_t(update_noise_lr),
                                          grad_scores_y.data_ptr<scalar_t>(),
                                          grad_scores_z.data_ptr<scalar_t>()};
     run(
-        args, unit_grad_y.device(),
+        args, grad_y.device(),
         [](const auto& rows, int64_t begin, int64_t end) { label_noise_backward_cpu(rows, begin, end); },
         [](const auto& rows, auto stream) { return label_noise_backward_cuda(rows, stream); });
   });
@@ -232,11 +232,10 @@ class LabelNoiseLoss : public torch::autograd::Function<LabelNoiseLoss> {
   static variable_list forward(AutogradContext* ctx, const Tensor& scores_y, const Tensor& scores_z,
                                const Tensor& noisy, const Tensor& confusion, double update_noise_lr, bool want_q,
                                std::optional<double> divisor, bool want_posterior) {
-    const auto [rows, unit_grad_y, unit_grad_z, p, t, q, r, posterior] =
-        label_noise_forward(scores_y, scores_z, noisy, confusion, want_q, /*want_grad=*/true, want_posterior);
-    ctx->save_for_backward({unit_grad_y, unit_grad_z});
-    ctx->saved_data["scale"] = 1 / divisor.value_or(1);
-    ctx->saved_data["update_noise_lr"] = update_noise_lr;
+    const auto [rows, grad_y, grad_z, p, t, q, r, posterior] =
+        label_noise_forward(scores_y, scores_z, noisy, confusion, want_q, /*want_grad=*/true, want_posterior,
+                            /*scale=*/1 / divisor.value_or(1), update_noise_lr);
+    ctx->save_for_backward({grad_y, grad_z});
     const Tensor loss = reduce(rows, divisor);
     if (!want_posterior) return {loss};
     ctx->mark_non_differentiable({posterior, p, t});
@@ -246,12 +245,13 @@ class LabelNoiseLoss : public torch::autograd::Function<LabelNoiseLoss> {
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     const variable_list saved = ctx->get_saved_variables();
     const bool is_last_use = !torch::autograd::get_current_graph_task_keep_graph();
-    const auto [grad_y, grad_z] =
-        label_noise_backward(grads[0], saved[0], saved[1], ctx->saved_data["scale"].toDouble(),
-                             ctx->saved_data["update_noise_lr"].toDouble(), is_last_use);
     variable_list result(8);
-    result[0] = grad_y;
-    result[1] = grad_z;
+    if (is_last_use && is_one(grads[0])) {
+      result[0] = saved[0];
+      result[1] = saved[1];
+    } else {
+      std::tie(result[0], result[1]) = label_noise_backward(grads[0], saved[0], saved[1], is_last_use);
+    }
     return at::GradMode::is_enabled() ? once_differentiable(result) : result;
   }
 
@@ -268,6 +268,11 @@ class LabelNoiseLoss : public torch::autograd::Function<LabelNoiseLoss> {
   }
 
  private:
+  // What loss.backward() starts with; asked only where the answer does not make the host wait for a device.
+  static bool is_one(const Tensor& grad_loss) {
+    return grad_loss.is_cpu() && grad_loss.dim() == 0 && grad_loss.item<double>() == 1;
+  }
+
   // As Python's decorator of that name: an error for whoever differentiates the gradients.
   static variable_list once_differentiable(const variable_list& grads) {
     const auto error = std::make_shared<torch::autograd::DelayedError>(
@@ -292,8 +297,8 @@ LossResult label_noise_loss(const Tensor& scores_y, const Tensor& scores_z, cons
     result.resize(4);
     return {result[0], result[1], result[2], result[3]};
   }
-  const auto [rows, unit_grad_y, unit_grad_z, p, t, q, r, posterior] =
-      label_noise_forward(scores_y, scores_z, noisy, confusion, want_q, /*want_grad=*/false, want_posterior);
+  const auto [rows, grad_y, grad_z, p, t, q, r, posterior] = label_noise_forward(
+      scores_y, scores_z, noisy, confusion, want_q, /*want_grad=*/false, want_posterior, 1, update_noise_lr);
   return {LabelNoiseLoss::reduce(rows, divisor), posterior, p, t};
 }
 

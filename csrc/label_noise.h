@@ -18,30 +18,30 @@ struct ForwardArgs {
   const T* confusion;    // (L, L), indexed [noisy, true]
   int64_t batch_size;
   int num_classes;
-  bool want_q;     // loss is -Q, otherwise -log S
-  T* loss;         // (B)
-  T* unit_grad_y;  // (B, L) gradient of each row's loss
-  T* unit_grad_z;  // (B, 3)
-  T* p;            // (B, L)
-  T* t;            // (B, 3)
-  T* q;            // (B, L)
-  T* r;            // (B, 3)
-  T* posterior;    // (B, L, 3)
-  T* scratch;      // (2, B, L); used on a GPU only
+  bool want_q;        // loss is -Q, otherwise -log S
+  T scale;            // of both gradients
+  T update_noise_lr;  // of that in scores_z
+  T* loss;            // (B)
+  T* grad_y;          // (B, L) gradient of each row's loss
+  T* grad_z;          // (B, 3)
+  T* p;               // (B, L)
+  T* t;               // (B, 3)
+  T* q;               // (B, L)
+  T* r;               // (B, 3)
+  T* posterior;       // (B, L, 3)
+  T* scratch;         // (2, B, L); used on a GPU only
 };
 
 template <typename T>
 struct BackwardArgs {
   const T* grad_loss;        // (B), or one number for all rows
   int64_t grad_loss_stride;  // 1, or 0
-  const T* unit_grad_y;      // (B, L), as the forward wrote them
-  const T* unit_grad_z;      // (B, 3)
+  const T* grad_y;           // (B, L), as the forward wrote them
+  const T* grad_z;           // (B, 3)
   int64_t batch_size;
   int num_classes;
-  T scale;            // of all gradients
-  T update_noise_lr;  // of those of scores_z
-  T* grad_scores_y;   // (B, L); may be unit_grad_y
-  T* grad_scores_z;   // (B, 3); may be unit_grad_z
+  T* grad_scores_y;  // (B, L); may be grad_y
+  T* grad_scores_z;  // (B, 3); may be grad_z
 };
 
 // Rows [begin, end), in the calling thread.

@@ -37,9 +37,11 @@ class Rows {
     confusion_ = next(true);
     in_.num_classes = args.num_classes;
     in_.length = int(length_);
+    in_.scale = constant<V>(args.scale);
+    in_.update_noise_lr = constant<V>(args.update_noise_lr);
     in_.other = next(true);
     in_.confused = next(true);
-    unit_grad_y_ = next(args.unit_grad_y);
+    grad_y_ = next(args.grad_y);
     p_ = next(args.posterior);
     q_ = next(args.posterior);
     out_.posterior = next(args.posterior, kNoiseTypes);
@@ -79,7 +81,7 @@ class Rows {
     for (int z = 0; z < kNoiseTypes; ++z) in_.b[z] = Layout::per_row([&](int k) { return b_rows[k][z]; });
     in_.a = array_of(a_rows, T(kNoScore), a_);
     in_.confusion = array_of(confusion_rows, T(0), confusion_);
-    out_.unit_grad_y = view_or(unit_grad_y_, args_.unit_grad_y, first);
+    out_.grad_y = view_or(grad_y_, args_.grad_y, first);
     out_.p = view_or(p_, args_.p, first);
     out_.q = view_or(q_, args_.q, first);
   }
@@ -102,7 +104,7 @@ class Rows {
       args_.loss[first + k] = Layout::value(result.loss, k);
       for (int z = 0; z < kNoiseTypes; ++z) {
         const int64_t cell = (first + k) * kNoiseTypes + z;
-        if (args_.unit_grad_z) args_.unit_grad_z[cell] = Layout::value(result.unit_grad_z[z], k);
+        if (args_.grad_z) args_.grad_z[cell] = Layout::value(result.grad_z[z], k);
         if (!args_.posterior) continue;
         args_.t[cell] = Layout::value(result.t[z], k);
         args_.r[cell] = Layout::value(result.r[z], k);
@@ -111,7 +113,7 @@ class Rows {
   }
 
   void store_arrays(int64_t first, int num_rows) {
-    if (out_.unit_grad_y == unit_grad_y_) store(unit_grad_y_, first, num_rows, args_.unit_grad_y);
+    if (out_.grad_y == grad_y_) store(grad_y_, first, num_rows, args_.grad_y);
     if (out_.p == p_) store(p_, first, num_rows, args_.p);
     if (out_.q == q_) store(q_, first, num_rows, args_.q);
     if (!args_.posterior) return;
@@ -134,7 +136,7 @@ class Rows {
   const ForwardArgs<T>& args_;
   size_t length_;
   Array buffer_;
-  V *a_, *confusion_, *unit_grad_y_, *p_, *q_;
+  V *a_, *confusion_, *grad_y_, *p_, *q_;
   typename Layout::Lanes lanes_;
   RowInput<V> in_;
   RowOutput<V> out_;
@@ -195,12 +197,11 @@ template double label_noise_mean_cpu(const double*, int64_t, double);
 template <typename T>
 void label_noise_backward_cpu(const BackwardArgs<T>& args, int64_t begin, int64_t end) {
   for (int64_t n = begin; n < end; ++n) {
-    const T weight = eq7_weight(args.grad_loss[n * args.grad_loss_stride], args.scale);
-    const T weight_z = eq7_weight(weight, args.update_noise_lr);
+    const T grad_loss = args.grad_loss[n * args.grad_loss_stride];
     for (int64_t k = n * args.num_classes; k < (n + 1) * args.num_classes; ++k)
-      args.grad_scores_y[k] = eq7_weighted(weight, args.unit_grad_y[k]);
+      args.grad_scores_y[k] = eq7_chained(grad_loss, args.grad_y[k]);
     for (int64_t k = n * kNoiseTypes; k < (n + 1) * kNoiseTypes; ++k)
-      args.grad_scores_z[k] = eq7_weighted(weight_z, args.unit_grad_z[k]);
+      args.grad_scores_z[k] = eq7_chained(grad_loss, args.grad_z[k]);
   }
 }
 

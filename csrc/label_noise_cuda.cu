@@ -51,17 +51,19 @@ __device__ void forward_row_by_warp(const ForwardArgs<T>& args, int64_t n, WarpL
                           args.confusion + known * length,
                           T(noisy),
                           a[known],
+                          args.scale,
+                          args.update_noise_lr,
                           args.num_classes,
                           args.num_classes,
                           args.scratch + n * length,
                           args.scratch + (args.batch_size + n) * length};
-  const RowOutput<T> out = {row_or_null(args.unit_grad_y, n, length), row_or_null(args.p, n, length),
+  const RowOutput<T> out = {row_or_null(args.grad_y, n, length), row_or_null(args.p, n, length),
                             row_or_null(args.q, n, length), row_or_null(args.posterior, n, length * kNoiseTypes)};
   const RowResult<T> result = forward_row(in, out, args.want_q, lanes);
   if (lanes.first != 0) return;
   args.loss[n] = result.loss;
   for (int z = 0; z < kNoiseTypes; ++z) {
-    if (args.unit_grad_z) args.unit_grad_z[first_z + z] = result.unit_grad_z[z];
+    if (args.grad_z) args.grad_z[first_z + z] = result.grad_z[z];
     if (args.posterior == nullptr) continue;
     args.t[first_z + z] = result.t[z];
     args.r[first_z + z] = result.r[z];
@@ -84,12 +86,9 @@ __global__ void label_noise_backward_kernel(const BackwardArgs<T> args) {
   for (int64_t k = int64_t(blockIdx.x) * blockDim.x + threadIdx.x; k < size; k += num_threads) {
     const bool is_y = k < size_y;
     const int64_t element = is_y ? k : k - size_y, n = element / (is_y ? args.num_classes : kNoiseTypes);
-    const T weight = eq7_weight(args.grad_loss[n * args.grad_loss_stride], args.scale);
-    if (is_y) {
-      args.grad_scores_y[element] = eq7_weighted(weight, args.unit_grad_y[element]);
-    } else {
-      args.grad_scores_z[element] = eq7_weighted(eq7_weight(weight, args.update_noise_lr), args.unit_grad_z[element]);
-    }
+    const T grad_loss = args.grad_loss[n * args.grad_loss_stride];
+    T* const grad_scores = is_y ? args.grad_scores_y : args.grad_scores_z;
+    grad_scores[element] = eq7_chained(grad_loss, (is_y ? args.grad_y : args.grad_z)[element]);
   }
 }
 

@@ -50,6 +50,8 @@ struct RowInput {
   const V* confusion;  // (L) C[i, :]; any row where there is no label
   V noisy;             // i, or kUnlabelled
   V a_noisy;           // a_i; anything where there is no label
+  V scale;             // of both gradients: 1 / B in a mean
+  V update_noise_lr;   // of that in b
   int num_classes;     // L
   int length;          // of the arrays: L, or less where a V holds several classes
   V* other;            // (L) scratch
@@ -65,16 +67,16 @@ struct RowInput {
 // Arrays, each null where it is not wanted.
 template <typename V>
 struct RowOutput {
-  V* unit_grad_y;  // (L) the gradient of the row's loss
-  V* p;            // (L) p(y|x)
-  V* q;            // (L) p(y|i,x)
-  V* posterior;    // (L, 3) p(y,z|i,x)
+  V* grad_y;     // (L) the gradient of the row's loss, times `scale`
+  V* p;          // (L) p(y|x)
+  V* q;          // (L) p(y|i,x)
+  V* posterior;  // (L, 3) p(y,z|i,x)
 };
 
-// Zeros in loss, unit_grad_z and r where there is no label.
+// Zeros in loss, grad_z and r where there is no label.
 template <typename V>
 struct RowResult {
-  V loss, unit_grad_z[kNoiseTypes], t[kNoiseTypes], r[kNoiseTypes];
+  V loss, grad_z[kNoiseTypes], t[kNoiseTypes], r[kNoiseTypes];
 };
 
 // The largest score that a noise type allows, over y != i for z = 1, over C[i, y] > 0 for z = 2.
@@ -174,8 +176,8 @@ HOST_DEVICE V eq6_q(const RowInput<V>& in, const Posterior<V>& posterior, const 
 }
 
 template <typename V>
-HOST_DEVICE V eq7_gradient(V prediction, V posterior, const RowInput<V>& in) {
-  return in.is_unlabelled() ? V{} : prediction - posterior;  // [E7]
+HOST_DEVICE V eq7_gradient(V prediction, V posterior, V weight, const RowInput<V>& in) {
+  return in.is_unlabelled() ? V{} : weight * (prediction - posterior);  // [E7]
 }
 
 template <typename V, typename Lanes>
@@ -186,7 +188,7 @@ HOST_DEVICE void write_row(const RowInput<V>& in, const RowOutput<V>& out, const
     posterior.at(in, y, lanes, cell);
     const V p = in.is_noisy(y, lanes) ? p_noisy : in.other[y] * p_per_other;
     const V q = cell[kNoiseFree] + cell[kRandom] + cell[kConfusing];  // [E5]
-    if (out.unit_grad_y) out.unit_grad_y[y] = eq7_gradient(p, q, in);
+    if (out.grad_y) out.grad_y[y] = eq7_gradient(p, q, in.scale, in);
     if (out.posterior == nullptr) continue;
     out.p[y] = p;
     out.q[y] = q;
@@ -220,7 +222,7 @@ HOST_DEVICE RowResult<V> forward_row(const RowInput<V>& in, const RowOutput<V>& 
   for (int z = 0; z < kNoiseTypes; ++z) {
     result.t[z] = share(exp_b[z], norm_z);
     result.r[z] = posterior.r[z];
-    result.unit_grad_z[z] = eq7_gradient(result.t[z], posterior.r[z], in);
+    result.grad_z[z] = eq7_gradient(result.t[z], posterior.r[z], in.scale * in.update_noise_lr, in);
   }
   return result;
 }
@@ -232,16 +234,10 @@ HOST_DEVICE T mean_loss(double sum, double divisor) {
 
 // ---- Backward ----
 
-// What a gradient counts for: its factors come from the loss, the reduction, and for noise types
-// update_noise_lr.
+// The chain rule from whatever the loss goes into.
 template <typename T>
-HOST_DEVICE T eq7_weight(T weight, T factor) {
-  return weight * factor;
-}
-
-template <typename T>
-HOST_DEVICE T eq7_weighted(T weight, T unit_grad) {
-  return weight * unit_grad;  // [E7]
+HOST_DEVICE T eq7_chained(T grad_loss, T grad) {
+  return grad_loss * grad;  // [E7]
 }
 
 }  // namespace label_noise

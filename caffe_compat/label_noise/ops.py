@@ -20,7 +20,7 @@ try:
 except ImportError as exc:
     _C, _why_missing = None, str(exc)
 
-# loss, unit_grad_y, unit_grad_z, p, t, q, r, posterior
+# loss, grad_y, grad_z, p, t, q, r, posterior
 Forward = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
 
 
@@ -45,14 +45,16 @@ def label_noise_forward(
     want_posterior: bool,
     update_noise_lr: float,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """loss (B), unit_grad_y (B, L), unit_grad_z (B, 3), p (B, L), t (B, 3), q (B, L), r (B, 3), posterior (B, L, 3).
+    """loss (B), grad_y (B, L), grad_z (B, 3), p (B, L), t (B, 3), q (B, L), r (B, 3), posterior (B, L, 3).
 
     The two gradients are empty unless ``want_grad``, p to posterior unless ``want_posterior``; only the loss has a
     gradient. ``want_q``: the loss is -Q instead of -log S. ``update_noise_lr`` multiplies the gradient of scores_z.
 
     Shapes: scores_y (B, L), scores_z (B, 3), noisy (B) or (B, 1, 1, 1), C (L, L) indexed [noisy, true].
     """
-    result = extension().label_noise_forward(scores_y, scores_z, noisy, C, want_q, want_grad, want_posterior)
+    result = extension().label_noise_forward(
+        scores_y, scores_z, noisy, C, want_q, want_grad, want_posterior, 1.0, update_noise_lr
+    )
     nothing = (result[0].new_empty(0) for _ in result)  # an operator's outputs must be tensors of their own
     forward: Forward = tuple(next(nothing) if output is None else output for output in result)
     return forward
@@ -88,37 +90,31 @@ def _(
 
 
 @torch.library.custom_op("caffe_compat::label_noise_backward", mutates_args=())
-def label_noise_backward(
-    grad_loss: Tensor, unit_grad_y: Tensor, unit_grad_z: Tensor, scale: float, update_noise_lr: float
-) -> tuple[Tensor, Tensor]:
-    """Eq. 7: the gradients of scores_y (B, L) and scores_z (B, 3), times ``scale``.
+def label_noise_backward(grad_loss: Tensor, grad_y: Tensor, grad_z: Tensor) -> tuple[Tensor, Tensor]:
+    """Eq. 7: the gradients of scores_y (B, L) and scores_z (B, 3).
 
     Shapes: grad_loss (B), or one number for every row; the others as ``label_noise_forward`` returned them.
     """
-    grads: tuple[Tensor, Tensor] = extension().label_noise_backward(
-        grad_loss, unit_grad_y, unit_grad_z, scale, update_noise_lr, False
-    )
+    grads: tuple[Tensor, Tensor] = extension().label_noise_backward(grad_loss, grad_y, grad_z, False)
     return grads
 
 
 @label_noise_backward.register_fake
-def _(
-    grad_loss: Tensor, unit_grad_y: Tensor, unit_grad_z: Tensor, scale: float, update_noise_lr: float
-) -> tuple[Tensor, Tensor]:
-    return torch.empty_like(unit_grad_y), torch.empty_like(unit_grad_z)
+def _(grad_loss: Tensor, grad_y: Tensor, grad_z: Tensor) -> tuple[Tensor, Tensor]:
+    return torch.empty_like(grad_y), torch.empty_like(grad_z)
 
 
 def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: Forward) -> None:
     ctx.mark_non_differentiable(*output[1:])
     ctx.save_for_backward(output[1], output[2])
-    ctx.dtype, ctx.update_noise_lr = inputs[0].dtype, inputs[-1]
+    ctx.dtype = inputs[0].dtype
 
 
 def _backward(ctx: Any, grad_loss: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
-    unit_grad_y, unit_grad_z = ctx.saved_tensors
-    if unit_grad_y.numel() == 0 and grad_loss.numel() > 0:
+    row_grad_y, row_grad_z = ctx.saved_tensors
+    if row_grad_y.numel() == 0 and grad_loss.numel() > 0:
         raise RuntimeError("label_noise_forward: want_grad was False, so there is nothing to go back with")
-    grad_y, grad_z = label_noise_backward(grad_loss, unit_grad_y, unit_grad_z, 1.0, ctx.update_noise_lr)
+    grad_y, grad_z = label_noise_backward(grad_loss, row_grad_y, row_grad_z)
     return grad_y.to(ctx.dtype), grad_z.to(ctx.dtype), None, None, None, None, None, None
 
 
