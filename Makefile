@@ -8,15 +8,17 @@ export PYTHON
 # Stamps: one for the locked packages, one for the built extension. Editing what they depend on renews them.
 PACKAGES := .venv/.packages-installed
 EXTENSION := .venv/.extension-built
-CSRC := $(wildcard csrc/*)
+CSRC := $(wildcard csrc/*.h csrc/*.cpp csrc/*.cu)
+FORMATTED := $(CSRC) $(wildcard csrc/audit/*.cpp csrc/audit/emulated/*.h)
 
-.PHONY: help venv demo test test-gpu lint format bench cuda-compile clean
+.PHONY: help venv demo test test-gpu lint format audit bench cuda-compile clean
 
 help:
 	@echo "make venv          virtual environment in .venv, locked packages, extension built in place"
 	@echo "make demo          the whole chain on generated data"
 	@echo "make test          all tests;  make test-gpu: the same, a missing GPU is a failure"
 	@echo "make lint          ruff, mypy, clang-format;  make format: let them rewrite"
+	@echo "make audit         every equation of the paper against the kernels: out/audit/audit.html"
 	@echo "make bench         the speed tables (the machine should be idle)"
 	@echo "make cuda-compile  compile every CUDA kernel with nvcc; needs no GPU"
 	@echo "make clean         remove what was built (not data/ and out/)"
@@ -46,12 +48,15 @@ lint: $(PACKAGES)
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
-	@.venv/bin/clang-format --dry-run --Werror $(filter %.h %.cpp %.cu %.cuh,$(CSRC))
+	@.venv/bin/clang-format --dry-run --Werror $(FORMATTED)
 
 format: $(PACKAGES)
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
-	@.venv/bin/clang-format -i $(filter %.h %.cpp %.cu %.cuh,$(CSRC))
+	@.venv/bin/clang-format -i $(FORMATTED)
+
+audit: $(EXTENSION)
+	@OMP_NUM_THREADS=1 $(VENV_PYTHON) tools/audit_kernels.py --out out/audit/audit.md
 
 bench: $(EXTENSION)
 	@$(VENV_PYTHON) bench/label_noise.py

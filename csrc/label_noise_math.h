@@ -61,7 +61,7 @@ struct RowInput {
   HOST_DEVICE auto is_noisy(int y, Lanes lanes) const {
     return noisy == lanes.class_at(y);
   }
-  HOST_DEVICE auto is_unlabelled() const { return noisy < typename Number<V>::Scalar(0); }
+  HOST_DEVICE auto is_unlabelled() const { return noisy == typename Number<V>::Scalar(kUnlabelled); }
 };
 
 // Arrays, each null where it is not wanted.

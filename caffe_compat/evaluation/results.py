@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
-import os
-import platform
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from caffe_compat.errors import CaffeCompatError
 from caffe_compat.evaluation.jobs import Job, recipe_messages
 from caffe_compat.evaluation.training_log import TrainingLog
 from caffe_compat.files import atomic_path
+from caffe_compat.machine import machine, versions
 from caffe_compat.prototxt import to_text
 
 
@@ -121,36 +118,3 @@ def _batch_size(job: Job) -> int:
     """Images per iteration: the batch of the net's first data layer."""
     layers = recipe_messages(job.stage)[1].layer
     return int(next(layer.data_param.batch_size for layer in layers if layer.type == "Data"))
-
-
-def machine() -> dict[str, Any]:
-    """Processor, cores that this process may use, threads asked for."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {
-        "processor": _processor(),
-        "cores": cores,
-        "threads": int(os.environ.get("OMP_NUM_THREADS", "0")) or cores,
-        "system": f"{platform.system()} {platform.machine()}",
-    }
-
-
-def versions() -> dict[str, str]:
-    packages = ("torch", "numpy", "lmdb", "protobuf", "opencv-python-headless")
-    found = {name: importlib.metadata.version(name) for name in packages if _installed(name)}
-    return {"python": platform.python_version(), **found}
-
-
-def _installed(name: str) -> bool:
-    try:
-        importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or "unknown"
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")

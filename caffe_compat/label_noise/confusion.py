@@ -83,12 +83,13 @@ def estimate_confusion(noisy: npt.ArrayLike, true: npt.ArrayLike, num_classes: i
     if noisy_labels.shape != true_labels.shape:
         raise ValueError(f"noisy and true: expected one shape, got {noisy_labels.shape} and {true_labels.shape}")
     estimate = estimate_from_counts(count_pairs(noisy_labels, true_labels, num_classes))
-    return PairsEstimate(**vars(estimate), noise_types=estimate.noise_type_table[noisy_labels, true_labels])
+    types = estimate.noise_type_table[noisy_labels, true_labels]  # [E8] z of every sample; [T1] equal for equal pairs
+    return PairsEstimate(**vars(estimate), noise_types=types)
 
 
 def count_pairs(noisy: IntArray, true: IntArray, num_classes: int) -> IntArray:
     """Count the pairs: (num_classes, num_classes) int64 indexed [noisy, true]. Labels must be in range."""
-    flat = np.bincount(noisy * num_classes + true, minlength=num_classes * num_classes)
+    flat = np.bincount(noisy * num_classes + true, minlength=num_classes * num_classes)  # [E9] only counts matter
     return flat.reshape(num_classes, num_classes).astype(np.int64)
 
 
@@ -104,15 +105,15 @@ def estimate_from_counts(counts: npt.ArrayLike) -> ConfusionEstimate:
     noise_types = np.where(np.eye(num_classes, dtype=bool), NOISE_FREE, PURE_RANDOM).astype(np.int64)
     k_star = np.zeros(num_classes, dtype=np.int64)
     mass_kept, objective = np.zeros(num_classes), np.zeros(num_classes)
-    for true in range(num_classes):
+    for true in range(num_classes):  # [E10] column by column
         order = _by_falling_count(wrong[:, true])
         k_star[true], objective[true] = _best_k(wrong[order, true], num_classes)
-        kept = order[: k_star[true]]
+        kept = order[: k_star[true]]  # [E12]
         mass = wrong[kept, true].sum()
         if mass:
-            confusion[kept, true] = wrong[kept, true] / mass  # Eq. 14
+            confusion[kept, true] = wrong[kept, true] / mass  # [E14]
             mass_kept[true] = mass / wrong[:, true].sum()
-            # Theorem 2, C > alpha, in whole numbers: m_i / mass > 1 / (L - 1)
+            # [T2] C > alpha, in whole numbers: m_i / mass > 1 / (L - 1); [L1] with L >= 3 that is every label kept
             noise_types[kept[wrong[kept, true] * (num_classes - 1) > mass], true] = CONFUSING
     return ConfusionEstimate(confusion, k_star, pairs, mass_kept, objective, noise_types)
 
@@ -120,7 +121,7 @@ def estimate_from_counts(counts: npt.ArrayLike) -> ConfusionEstimate:
 def _by_falling_count(counts: IntArray) -> IntArray:
     """Class indices by falling count; among equal counts the higher index first."""
     highest_first = np.arange(len(counts))[::-1]
-    return highest_first[np.argsort(-counts[::-1], kind="stable")]
+    return highest_first[np.argsort(-counts[::-1], kind="stable")]  # [E11]
 
 
 def _best_k(falling: IntArray, num_classes: int) -> tuple[int, float]:
@@ -135,7 +136,8 @@ def _best_k(falling: IntArray, num_classes: int) -> tuple[int, float]:
     total = counts.sum()
     fraction = counts / total
     kept = np.cumsum(counts) / total
-    objective = np.cumsum(fraction * np.log(fraction)) - kept * np.log(kept) - (1 - kept) * np.log(num_classes - 1)
+    kept_part = np.cumsum(fraction * np.log(fraction)) - kept * np.log(kept)  # [E13] at its best, [E14]
+    objective = kept_part - (1 - kept) * np.log(num_classes - 1)  # [E10]
     k = int(np.flatnonzero(objective >= objective.max() - _SAME_OBJECTIVE)[-1])
     return k + 1, float(total * objective[k])
 

@@ -119,10 +119,11 @@ def test_workers_end_with_the_layer(tmp_path: Path) -> None:
 
 
 PROGRAM = """
-import time
+import signal, time
 from databases import data_layer
 from caffe_compat.data import set_num_workers
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job inherits that it is ignored
 layers = []
 for workers in (0, 2):
     set_num_workers(workers)
@@ -137,7 +138,6 @@ except KeyboardInterrupt:
 """
 
 
-@pytest.mark.xfail(reason="seen to hang once on a busy machine; the cause is not found yet", strict=False)
 def test_ctrl_c_reaches_the_trainer_only_which_ends_in_silence(tmp_path: Path) -> None:
     source, tests = write_images(tmp_path / "db", pixels(9)), Path(__file__).parents[1]
     process = subprocess.Popen(
