@@ -28,11 +28,11 @@ class Reduction(Layer):
     def setup(self, bottom_shapes: Sequence[Shape]) -> None:
         options = self.param.reduction_param
         self.axis = canonical_axis(self, options.axis, bottom_shapes[0], "reduction_param.axis")
-        self._reduce, self.coeff = _OPERATIONS[options.operation], options.coeff
 
     def top_shapes(self, bottom_shapes: Sequence[Shape]) -> list[Shape]:
         return [tuple(bottom_shapes[0][: self.axis])]
 
     def forward(self, *bottoms: Tensor) -> tuple[Tensor, ...]:
-        top = self._reduce(bottoms[0].flatten(self.axis))
-        return (top if self.coeff == 1 else top * self.coeff,)
+        options = self.param.reduction_param
+        top = _OPERATIONS[options.operation](bottoms[0].flatten(self.axis))
+        return (top if options.coeff == 1 else top * options.coeff,)

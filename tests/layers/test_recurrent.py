@@ -183,6 +183,29 @@ def test_the_state_starts_anew_for_another_number_of_streams_and_on_demand() -> 
     np.testing.assert_array_equal(forward(net, x=x, cont=ones)["y"], first)
 
 
+@pytest.mark.parametrize("type_name", ["LSTM", "RNN"])
+def test_another_number_of_timesteps_than_declared(type_name: str) -> None:
+    """The first ones of a longer sequence are as they would be alone."""
+    net = recurrent(type_name)
+    x, cont = randn(T + 3, N, 2, 5), np.ones((T + 3, N))
+    long = forward(net, x=x, cont=cont)["y"]
+    net.layers["layer"].reset_state()  # type: ignore[operator]
+    np.testing.assert_allclose(long[:T], forward(net, x=x[:T], cont=cont[:T])["y"])
+
+
+def test_the_gradient_stops_at_an_indicator_that_is_learned() -> None:
+    product = f"inner_product_param {{ axis: 2 num_output: 1 {FILLERS} }}"
+    net = Net(
+        inputs(x=(T, N, 5), k=(T, N, 2))
+        + layer_text("InnerProduct", "k", "ip", product, name="ip")
+        + layer_text("Reshape", "ip", "cont", "reshape_param { shape { dim: 0 dim: 0 } }", name="reshape")
+        + layer_text("RNN", "x cont", "y", f"recurrent_param {{ num_output: {D} {FILLERS} }}", name="rnn")
+    )
+    net(x=torch.randn(T, N, 5), k=torch.randn(T, N, 2))["y"].sum().backward()
+    assert net.params["rnn"][0].grad is not None
+    assert net.params["ip"][0].grad is None
+
+
 def test_recurrent_layers_share_parameters() -> None:
     shared = " ".join(f'param {{ name: "{name}" }}' for name in ("w", "b", "h"))
     options = f"recurrent_param {{ num_output: {D} {FILLERS} }} {shared}"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from nets import forward, one_layer, randn
+from nets import forward, inputs, layer_text, one_layer, randn
 
 from caffe_compat import Net
 from caffe_compat.errors import PrototxtError
@@ -37,6 +37,13 @@ def test_flatten(options: str) -> None:
     x = randn(2, 3, 4, 5)
     np.testing.assert_array_equal(forward(net, x=x)["y"], x.reshape(FLATTEN[options]))
     assert forward(net, x=randn(7, 3, 4, 5))["y"].size == 420  # another batch size than declared
+
+
+def test_a_layer_in_place_behind_a_flatten_leaves_the_bottom_alone() -> None:
+    net = Net(inputs(x=(2, 3)) + layer_text("Flatten", "x", "y", name="flat") + layer_text("ReLU", "y", "y"))
+    x = torch.tensor([[-1.0, 2, -3], [4, -5, 6]])
+    assert net(x=x)["y"].min() == 0
+    assert net.blobs["x"].min() == -5
 
 
 def test_flattens_gradient_has_the_bottoms_shape() -> None:
@@ -232,6 +239,14 @@ ERRORS = [  # type, options, tops, bottoms, field, problem
     ),
     ("Slice", "slice_param { slice_point: 0 }", "y z", PLAIN, "slice_param.slice_point", "expected rising numbers"),
     ("Slice", "slice_param { slice_point: 4 }", "y z", PLAIN, "slice_param.slice_point", "do not fit into axis 1"),
+    (  # though the last slice alone would be empty, which may be
+        "Slice",
+        "slice_param { slice_point: 1 slice_point: 2 slice_point: 3 }",
+        "y z w v",
+        PLAIN,
+        "slice_param.slice_point",
+        "4 slices at [1, 2, 3] do not fit",
+    ),
     ("Slice", "", "y z", PLAIN, "top", "2 equal slices of axis 1"),
     ("Tile", "", "y", PLAIN, "tile_param.tiles", "must be specified"),
     ("Tile", "tile_param { tiles: 0 }", "y", PLAIN, "tile_param.tiles", "expected > 0, got 0"),
