@@ -174,7 +174,7 @@ def _run(net: Net, random: np.random.RandomState) -> Observation:
     for name in net.outputs:
         blob = net.blobs[name]
         if blob.requires_grad and not net.blob_loss_weights.get(name):
-            total = total + (blob * torch.from_numpy(random.randn(*blob.shape)).float()).sum()
+            total = total + (blob * torch.as_tensor(random.randn(*blob.shape)).float()).sum()
     if total.requires_grad:
         total.backward()
     for name in net.inputs:

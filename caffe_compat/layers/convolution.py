@@ -1,11 +1,11 @@
-"""Convolution over any number of leading axes and up to three spatial ones.
+"""Convolution and Deconvolution over any number of leading axes and up to three spatial ones.
 
-Source: src/caffe/layers/base_conv_layer.cpp, conv_layer.cpp.
+Source: src/caffe/layers/base_conv_layer.cpp, conv_layer.cpp, deconv_layer.cpp.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -17,21 +17,15 @@ from caffe_compat.layers.base import Layer, Shape, register
 from caffe_compat.layers.shapes import canonical_axis
 from caffe_compat.layers.spatial import read_window
 
-_CONVOLVE = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 
-
-@register("Convolution")
-class Convolution(Layer):
-    """Each bottom is convolved with the same weights.
-
-    Shapes: bottom (..., C, spatial...) with C at ``axis``; weight (num_output, C / group, kernel...); bias
-        (num_output,); top (..., num_output, spatial...) with floor((in + 2 pad - extent) / stride) + 1.
-    """
+class _BaseConvolution(Layer):
+    """What Convolution and its transpose share; a subclass has the weight's shape, the top's size and the operation."""
 
     bottoms = (1, None)
     tops = (1, None)
     equal_bottoms_and_tops = True
     keeps_no_output = True
+    operations: dict[int, Callable[..., Tensor]] = {}  # by number of spatial axes
 
     def setup(self, bottom_shapes: Sequence[Shape]) -> None:
         options = self.param.convolution_param
@@ -42,15 +36,20 @@ class Convolution(Layer):
         self.window = read_window(self, options, len(spatial))
         self.num_output, self.group, self.channels = options.num_output, options.group, channels
         self._check_outputs()
-        self.add_blob(
-            (self.num_output, channels // self.group, *self.window.kernel),
-            options.weight_filler,
-            "convolution_param.weight_filler",
-        )
+        shape = (*self.weight_channels(), *self.window.kernel)
+        self.add_blob(shape, options.weight_filler, "convolution_param.weight_filler")
         if len(spatial) == 2:  # what torch's convolutions run fastest in; their tops and gradients follow
             self.blobs[0].data = self.blobs[0].data.contiguous(memory_format=torch.channels_last)
         if options.bias_term:
             self.add_blob((self.num_output,), options.bias_filler, "convolution_param.bias_filler")
+
+    def weight_channels(self) -> tuple[int, int]:
+        """The first two sizes of the weight."""
+        raise NotImplementedError
+
+    def top_size(self, shape: Shape) -> Shape:
+        """Spatial sizes of the top for a bottom of ``shape``."""
+        raise NotImplementedError
 
     def _check_outputs(self) -> None:
         if self.num_output < 1:
@@ -71,17 +70,7 @@ class Convolution(Layer):
                 )
         if first[self.axis] != self.channels:
             raise self.error(expected_got(f"{self.channels} channels", first[self.axis]), field="bottom")
-        window = self.window
-        spatial = tuple(
-            (size + 2 * pad - extent) // stride + 1
-            for size, pad, extent, stride in zip(
-                first[self.axis + 1 :], window.pad, window.extent(), window.stride, strict=True
-            )
-        )
-        if any(size < 1 for size in spatial):
-            problem = f"the kernel does not fit into a bottom of shape {shape_text(first)}"
-            raise self.error(problem, field="convolution_param.kernel_size")
-        return [(*first[: self.axis], self.num_output, *spatial)] * len(bottom_shapes)
+        return [(*first[: self.axis], self.num_output, *self.top_size(first))] * len(bottom_shapes)
 
     def forward(self, *bottoms: Tensor) -> tuple[Tensor, ...]:
         return tuple(self._convolve(bottom) for bottom in bottoms)
@@ -100,6 +89,57 @@ class Convolution(Layer):
         window, weight = self.window, self.blob(0)
         bias = self.blob(1) if len(self.blobs) > 1 else None
         if not window.kernel:
-            return F.conv1d(batch, weight.unsqueeze(-1), bias, groups=self.group)
-        convolve = _CONVOLVE[len(window.kernel)]
-        return convolve(batch, weight, bias, window.stride, window.pad, window.dilation, self.group)
+            return self.operations[1](batch, weight.unsqueeze(-1), bias, groups=self.group)
+        return self.operations[len(window.kernel)](
+            batch,
+            weight,
+            bias,
+            stride=window.stride,
+            padding=window.pad,
+            dilation=window.dilation,
+            groups=self.group,
+        )
+
+
+@register("Convolution")
+class Convolution(_BaseConvolution):
+    """Each bottom is convolved with the same weights.
+
+    Shapes: bottom (..., C, spatial...) with C at ``axis``; weight (num_output, C / group, kernel...); bias
+        (num_output,); top (..., num_output, spatial...) with floor((in + 2 pad - extent) / stride) + 1.
+    """
+
+    operations = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+
+    def weight_channels(self) -> tuple[int, int]:
+        return self.num_output, self.channels // self.group
+
+    def top_size(self, shape: Shape) -> Shape:
+        return self.window.fitting(self, shape, self.axis + 1)
+
+
+@register("Deconvolution")
+class Deconvolution(_BaseConvolution):
+    """The transpose of a convolution: forward is its gradient with respect to the bottom, plus the bias.
+
+    Shapes: bottom (..., C, spatial...) with C at ``axis``; weight (C, num_output / group, kernel...); bias
+        (num_output,); top (..., num_output, spatial...) with stride (in - 1) + extent - 2 pad.
+    """
+
+    operations = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
+
+    def weight_channels(self) -> tuple[int, int]:
+        return self.channels, self.num_output // self.group
+
+    def top_size(self, shape: Shape) -> Shape:
+        window = self.window
+        sizes = tuple(
+            stride * (size - 1) + extent - 2 * pad
+            for size, pad, extent, stride in zip(
+                shape[self.axis + 1 :], window.pad, window.extent(), window.stride, strict=True
+            )
+        )
+        if any(size < 1 for size in sizes):
+            problem = f"the padding leaves nothing of a bottom of shape {shape_text(shape)}"
+            raise self.error(problem, field="convolution_param.pad")
+        return sizes

@@ -44,6 +44,26 @@ def class_indices(layer: Layer, labels: Tensor, num_classes: int, ignore_label: 
     return indices
 
 
+def row_indices(layer: Layer, indices: Tensor, bottom: int, num_rows: int) -> Tensor:
+    """``indices``, the layer's bottom number ``bottom``, as int64 in [0, num_rows); fractions are cut off.
+
+    Checked on the CPU only, as labels are.
+
+    Raises: DataError naming the layer and the first wrong index.
+    """
+    if not indices.is_cuda:
+        is_wrong = ~((indices >= 0) & (indices < num_rows))
+        if is_wrong.any():
+            raise DataError(
+                f'index {indices[is_wrong][0].item():g} in blob "{layer.param.bottom[bottom]}": '
+                f"expected a number in [0, {num_rows})",
+                path=layer.context.path,
+                layer=layer.param.name,
+                layer_type=layer.param.type,
+            )
+    return indices.detach().long()
+
+
 def _raise_wrong_label(layer: Layer, label: float, num_classes: int, ignore_label: int | None) -> None:
     ignored = "" if ignore_label is None else f" or {ignore_label} (ignored)"
     raise DataError(

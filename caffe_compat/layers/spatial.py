@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from caffe_compat.errors import expected_got
+from caffe_compat.glog import shape_text
 from caffe_compat.layers.base import Layer, Shape
 from caffe_compat.proto import caffe_pb2
 
@@ -21,6 +22,20 @@ class Window:
     def extent(self) -> Shape:
         """Pixels from the first to the last tap, both included."""
         return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
+
+    def fitting(self, layer: Layer, shape: Shape, first: int) -> Shape:
+        """How many windows fit along each axis of ``shape`` from ``first`` on.
+
+        Raises: PrototxtError if there is an axis along which none does.
+        """
+        sizes = tuple(
+            (size + 2 * pad - extent) // stride + 1
+            for size, pad, extent, stride in zip(shape[first:], self.pad, self.extent(), self.stride, strict=True)
+        )
+        if any(size < 1 for size in sizes):
+            problem = f"the kernel does not fit into a bottom of shape {shape_text(shape)}"
+            raise layer.error(problem, field="convolution_param.kernel_size")
+        return sizes
 
 
 def read_window(layer: Layer, options: caffe_pb2.ConvolutionParameter, axes: int) -> Window:
