@@ -19,7 +19,7 @@ class LossLayer(Layer):
 
     bottoms = (2, 2)
     is_loss = True
-    label_bottoms = (1,)
+    label_bottoms: tuple[int, ...] = (1,)
 
     def top_shapes(self, bottom_shapes: Sequence[Shape]) -> list[Shape]:
         data, labels = bottom_shapes[:2]
