@@ -48,7 +48,7 @@ def run(net: Net, case: dict[str, np.ndarray]) -> dict[str, torch.Tensor | None]
         top_diffs = {name: diff for name, diff in top_diffs.items() if net.blobs[name].requires_grad}
         tops = [net.blobs[name] for name in top_diffs]
         torch.autograd.backward(tops, [torch.from_numpy(diff).to(tops[0]) for diff in top_diffs.values()])
-    else:
+    elif net.loss.requires_grad:
         net.loss.backward()
     answers.update({f"indiff/{name}": net.blobs[name].grad for name in arrays(case, "indiff")})
     for key in arrays(case, "paramdiff"):

@@ -285,10 +285,18 @@ def test_propagate_down_true_forces_it(x: torch.Tensor) -> None:
     assert net.blobs["data"].grad is not None
 
 
+def test_propagate_down_true_forces_nothing_where_nothing_learns(x: torch.Tensor) -> None:
+    """Real Caffe's answer InfogainLoss.npz: a gradient of zero, for the layer's backward is not run."""
+    net = Net(DATA + product("a", extra="propagate_down: true param { lr_mult: 0 } param { lr_mult: 0 }"))
+    net(data=x)
+    assert not net.blobs["a"].requires_grad
+
+
 def test_forcing_a_gradient_below_an_in_place_layer(x: torch.Tensor) -> None:
-    """Nothing below learns, so the blob starts the graph: it cannot be overwritten."""
-    relu = 'layer { name: "relu" type: "ReLU" bottom: "a" top: "a" propagate_down: true }\n'
-    net = Net(DATA + product("a", extra="param { lr_mult: 0 } param { lr_mult: 0 }") + relu)
+    """Nothing goes below the copy, so the blob starts the graph: it cannot be overwritten."""
+    copy = 'layer { name: "copy" type: "Concat" bottom: "data" top: "a" propagate_down: false }\n'
+    relu = 'layer { name: "relu" type: "ReLU" bottom: "a" top: "a" }\n'
+    net = Net(f"force_backward: true\n{DATA}{copy}{relu}")
     net(data=x)
     assert net.blobs["a"].requires_grad and net.blobs["a"].min() >= 0
 

@@ -1,10 +1,10 @@
-"""Batches of a database: which records, in which order, as arrays."""
+"""Batches of records: which ones, in which order, as arrays. Those of a database, and what all sources share."""
 
 from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,7 +18,7 @@ from caffe_compat.data.lmdb_store import LmdbReader
 from caffe_compat.data.transformer import Transformer
 from caffe_compat.errors import DataError, expected_got
 
-Batch = tuple[Tensor, Tensor]
+Batch = tuple[Tensor, ...]
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
@@ -46,18 +46,111 @@ def _bad_index(path: str | os.PathLike[str], problem: str) -> DataError:
     return DataError(problem, path=os.fspath(path), field="data_param.index")
 
 
-class BatchDataset(Dataset[Batch]):
-    """Batch k of a database: records k*B .. k*B+B-1, counted from ``start`` and modulo the number of records.
+class Batches(Dataset[Batch]):
+    """Batch k of a source: records k*B .. k*B+B-1, counted from ``start`` and modulo the number of records.
+
+    A subclass makes the batch of a number in ``__getitem__``, from its arguments alone, so that any process may.
+
+    Args:
+        num_records: in one round.
+        batch_size: B.
+        start: running number of the first record.
+        shuffle_seed: a new random order every time round, the same for every source with as many records; None reads
+            in the same order for ever, as Caffe does.
+    """
+
+    def __init__(self, num_records: int, batch_size: int, start: int = 0, shuffle_seed: int | None = None) -> None:
+        self.num_records, self.batch_size = num_records, batch_size
+        self.start, self.shuffle_seed = start, shuffle_seed
+
+    def first_record(self, batch: int) -> int:
+        """The running number of the batch's first record."""
+        return self.start + batch * self.batch_size
+
+    def places(self, first: int, count: int) -> np.ndarray:
+        """The places in the reading order, (count,) int64, of the records with running numbers from ``first`` on."""
+        records = np.arange(first, first + count)
+        places = records % self.num_records
+        if self.shuffle_seed is not None:
+            rounds = records // self.num_records
+            for number in range(rounds[0], rounds[-1] + 1):
+                order = shuffled(self.num_records, self.shuffle_seed, number)
+                places[rounds == number] = order[places[rounds == number]]
+        return places
+
+    def restarts(self, batch: int) -> int:
+        """How many restarts of the source Caffe's log shows in this batch; it shows those of databases."""
+        return 0
+
+
+class ImageBatches(Batches):
+    """Batches (data, labels) of images that go through a transformer. See ``Batches``.
+
+    Args:
+        transformer: applied to each record.
+    """
+
+    how_to_resize: str  # for the user whose records have different sizes
+
+    def __init__(
+        self,
+        num_records: int,
+        transformer: Transformer,
+        batch_size: int,
+        start: int = 0,
+        shuffle_seed: int | None = None,
+    ) -> None:
+        super().__init__(num_records, batch_size, start, shuffle_seed)
+        self.transformer = transformer
+
+    def located(self, exc: DataError, position: int) -> DataError:
+        """``exc`` with the place of the record at ``position``."""
+        raise NotImplementedError
+
+    def transformed(self, images: Iterator[np.ndarray], bits: np.ndarray, positions: Sequence[int]) -> Tensor:
+        """Transform one image after the other: each is used while it is in the processor's cache."""
+        first = next(images)
+        data = self.new_batch(first.shape, positions[0])
+        batch = data.numpy()
+        self.transformer.transform(first, bits[0], batch[0])
+        for item, image in enumerate(images, start=1):
+            if image.shape != first.shape:
+                raise self.located(DataError(self._sizes_differ(first.shape, image.shape)), positions[item])
+            self.transformer.transform(image, bits[item], batch[item])
+        return data
+
+    def new_batch(self, record_shape: tuple[int, ...], position: int) -> Tensor:
+        try:
+            return empty((self.batch_size, *self.transformer.output_shape(record_shape)))
+        except DataError as exc:
+            raise self.located(exc, position) from exc
+
+    def each(
+        self, function: Callable[[_Item], _Result], items: Iterable[_Item], positions: Sequence[int]
+    ) -> Iterator[_Result]:
+        """``function`` of each item; a DataError of its says which record it is about."""
+        for item, position in zip(items, positions, strict=True):
+            try:
+                yield function(item)
+            except DataError as exc:
+                raise self.located(exc, position) from exc
+
+    def _sizes_differ(self, first: tuple[int, ...], other: tuple[int, ...]) -> str:
+        return (
+            f"all records of a batch must have one size: {expected_got(f'{first} as in the first', other)} (channels, "
+            f"height, width); use batch_size 1, or {self.how_to_resize}"
+        )
+
+
+class BatchDataset(ImageBatches):
+    """The batches of a database. See ``Batches``.
 
     Args:
         reader: the database.
         index: the reading order, (N,) int64 positions in key order; None reads in key order.
-        transformer: applied to each record.
-        batch_size: B.
-        start: running number of the first record.
-        shuffle_seed: a new random order of the reading order every time round, the same for every database with as
-            many records; None reads in the same order for ever, as Caffe does.
     """
+
+    how_to_resize = "convert_imageset's --resize_height and --resize_width"
 
     def __init__(
         self,
@@ -68,90 +161,48 @@ class BatchDataset(Dataset[Batch]):
         start: int = 0,
         shuffle_seed: int | None = None,
     ) -> None:
-        self.reader, self.index, self.transformer = reader, index, transformer
-        self.batch_size, self.start, self.shuffle_seed = batch_size, start, shuffle_seed
-        self.num_records = len(reader) if index is None else len(index)
+        super().__init__(len(reader) if index is None else len(index), transformer, batch_size, start, shuffle_seed)
+        self.reader, self.index = reader, index
         if index is not None or shuffle_seed is not None:
             reader.keys()  # once, here, instead of in every worker
 
     def positions(self, first: int, count: int) -> list[int]:
         """The places in key order of the records with running numbers ``first`` to ``first + count - 1``."""
-        records = np.arange(first, first + count)
-        places = records % self.num_records
-        if self.shuffle_seed is not None:
-            rounds = records // self.num_records
-            for number in range(rounds[0], rounds[-1] + 1):
-                order = _shuffled(self.num_records, self.shuffle_seed, number)
-                places[rounds == number] = order[places[rounds == number]]
+        places = self.places(first, count)
         return (places if self.index is None else self.index[places]).tolist()
 
-    def wraps(self, batch: int) -> int:
+    def restarts(self, batch: int) -> int:
         """How many times the last record is read in this batch."""
-        first = self.start + batch * self.batch_size
+        first = self.first_record(batch)
         return (first + self.batch_size) // self.num_records - first // self.num_records
 
     def __getitem__(self, batch: int) -> Batch:
         """Shapes: data (B, C, h, w), labels (B,), both float32. Raises: DataError naming the record."""
-        first = self.start + batch * self.batch_size
+        first = self.first_record(batch)
         positions = self.positions(first, self.batch_size)
         bits = self.transformer.draw(first, self.batch_size)
-        datums = list(self._each(parse_datum, self.reader.read_all(positions), positions))
+        datums = list(self.each(parse_datum, self.reader.read_all(positions), positions))
         stack = stack_raw(datums)
         if stack is None:
-            images = self._each(lambda datum: decode_datum(datum, self.transformer.decode), datums, positions)
-            data = self._transformed(images, bits, positions)
+            images = self.each(lambda datum: decode_datum(datum, self.transformer.decode), datums, positions)
+            data = self.transformed(images, bits, positions)
         else:
-            data = self._new_batch(stack.shape[1:], positions[0])
+            data = self.new_batch(stack.shape[1:], positions[0])
             self.transformer.transform_stack(stack, bits, data.numpy())
         return data, torch.tensor([datum.label for datum in datums], dtype=torch.float32)
 
-    def _transformed(self, images: Iterator[np.ndarray], bits: np.ndarray, positions: list[int]) -> Tensor:
-        """Decode and transform one record after the other: an image is used while it is in the processor's cache."""
-        first = next(images)
-        data = self._new_batch(first.shape, positions[0])
-        batch = data.numpy()
-        self.transformer.transform(first, bits[0], batch[0])
-        for item, image in enumerate(images, start=1):
-            if image.shape != first.shape:
-                raise self._located(DataError(_sizes_differ(first.shape, image.shape)), positions[item])
-            self.transformer.transform(image, bits[item], batch[item])
-        return data
-
-    def _new_batch(self, record_shape: tuple[int, ...], position: int) -> Tensor:
-        try:
-            return _empty((self.batch_size, *self.transformer.output_shape(record_shape)))
-        except DataError as exc:
-            raise self._located(exc, position) from exc
-
-    def _each(
-        self, function: Callable[[_Item], _Result], items: Iterable[_Item], positions: list[int]
-    ) -> Iterator[_Result]:
-        """``function`` of each item; a DataError of its says which record it is about."""
-        for item, position in zip(items, positions, strict=True):
-            try:
-                yield function(item)
-            except DataError as exc:
-                raise self._located(exc, position) from exc
-
-    def _located(self, exc: DataError, position: int) -> DataError:
+    def located(self, exc: DataError, position: int) -> DataError:
         problem = f"record {os.fsdecode(self.reader.key(position))}: {exc.problem}"
         return DataError(problem, path=self.reader.path, field=exc.field)
 
 
 @functools.lru_cache(maxsize=4)  # a batch may end one round and begin the next
-def _shuffled(num_records: int, seed: int, number: int) -> np.ndarray:
+def shuffled(num_records: int, seed: int, number: int) -> np.ndarray:
     """The order of round ``number``: (num_records,) int64, a permutation."""
     return np.random.default_rng([seed, number]).permutation(num_records)
 
 
-def _sizes_differ(first: tuple[int, ...] | None, other: tuple[int, ...]) -> str:
-    return (
-        f"all records of a batch must have one size: {expected_got(f'{first} as in the first', other)} (channels, "
-        f"height, width); use batch_size 1, or convert_imageset's --resize_height and --resize_width"
-    )
-
-
-def _empty(shape: tuple[int, ...]) -> Tensor:
+def empty(shape: tuple[int, ...]) -> Tensor:
     """An uninitialised float32 tensor; in a worker it lies in shared memory, so handing it over copies nothing."""
     if get_worker_info() is None:
         return torch.empty(shape)

@@ -56,7 +56,7 @@ def read_image(path: str | os.PathLike[str], form: ImageFormat = ImageFormat()) 
 
     Raises: DataError naming the file if it cannot be read.
     """
-    return _pixels(_content(path), path, form)
+    return _pixels(file_content(path), path, form)
 
 
 def image_datum(path: str | os.PathLike[str], label: int, form: ImageFormat) -> tuple[caffe_pb2.Datum, tuple[int, ...]]:
@@ -64,7 +64,7 @@ def image_datum(path: str | os.PathLike[str], label: int, form: ImageFormat) -> 
 
     Raises: DataError naming the file if it cannot be read or written in the encoding.
     """
-    content = _content(path)
+    content = file_content(path)
     pixels = _pixels(content, path, form)
     shape = channels_first(pixels).shape
     if not form.encoding:
@@ -74,7 +74,8 @@ def image_datum(path: str | os.PathLike[str], label: int, form: ImageFormat) -> 
     return encoded_datum(_encode(pixels, form.encoding, path), label), shape
 
 
-def _content(path: str | os.PathLike[str]) -> bytes:
+def file_content(path: str | os.PathLike[str]) -> bytes:
+    """Raises: DataError naming the file if it cannot be read."""
     try:
         return Path(path).read_bytes()
     except OSError as exc:

@@ -1,4 +1,4 @@
-"""Batches of a database in reading order, prepared ahead: by worker processes, or by a thread when that is cheaper."""
+"""Batches in reading order, prepared ahead: by worker processes, or by a thread when that is cheaper."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 import cv2
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from caffe_compat.data.batches import Batch, BatchDataset
+from caffe_compat.data.batches import Batch, Batches
 from caffe_compat.errors import DataError
 
 logger = logging.getLogger("caffe_compat")
@@ -27,7 +27,7 @@ _workers: int | None = None
 
 
 def set_num_workers(count: int | None) -> None:
-    """Worker processes for each Data layer built from now on; None (the default) lets the data decide.
+    """Worker processes for each layer that reads images built from now on; None (the default) lets the data decide.
 
     The results do not depend on it. 0 reads in this process, in a thread.
     """
@@ -78,7 +78,7 @@ class BatchLoader:
         prefetch: batches ready or in the making, at least 1.
     """
 
-    def __init__(self, dataset: BatchDataset, num_workers: int = 0, prefetch: int = 4) -> None:
+    def __init__(self, dataset: Batches, num_workers: int = 0, prefetch: int = 4) -> None:
         self.dataset, self.num_workers, self.prefetch = dataset, num_workers, prefetch
         self._batch = 0
         self._batches: Iterator[Batch | DataError] | None = None
@@ -98,7 +98,7 @@ class BatchLoader:
         except DataError:
             self.close()
             raise
-        for _ in range(self.dataset.wraps(self._batch)):
+        for _ in range(self.dataset.restarts(self._batch)):
             logger.info("Restarting data prefetching from start.")
         self._batch += 1
         return batch
@@ -128,7 +128,7 @@ class _CountUp(Sampler[int]):
 class _Guarded(Dataset[Batch | DataError]):
     """Hands a DataError over as a value: the loader would bury it in a traceback."""
 
-    def __init__(self, dataset: BatchDataset) -> None:
+    def __init__(self, dataset: Batches) -> None:
         self.dataset = dataset
 
     def __getitem__(self, batch: int) -> Batch | DataError:
@@ -138,9 +138,7 @@ class _Guarded(Dataset[Batch | DataError]):
             return exc
 
 
-def _from_workers(
-    dataset: BatchDataset, batches: _CountUp, num_workers: int, prefetch: int
-) -> Iterator[Batch | DataError]:
+def _from_workers(dataset: Batches, batches: _CountUp, num_workers: int, prefetch: int) -> Iterator[Batch | DataError]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "This DataLoader will create")  # more workers than cores: as was asked for
         return iter(
@@ -167,7 +165,7 @@ def _set_up_worker(_: int) -> None:
     cv2.setNumThreads(0)
 
 
-def _from_thread(thread: ThreadPoolExecutor, dataset: BatchDataset, batches: _CountUp) -> Iterator[Batch]:
+def _from_thread(thread: ThreadPoolExecutor, dataset: Batches, batches: _CountUp) -> Iterator[Batch]:
     ahead: Future[Batch] = thread.submit(dataset.__getitem__, batches.start)
     for batch in batches:
         ready, ahead = ahead, thread.submit(dataset.__getitem__, batch + 1)

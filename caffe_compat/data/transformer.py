@@ -70,9 +70,7 @@ class Transformer:
         """Random bits for ``count`` records from running number ``first_record`` on: (count, 4) uint64."""
         if not self.is_random:
             return np.zeros((count, 4), np.uint64)
-        bits = np.random.Philox(key=np.array(self._seed, np.uint64))  # a counter: one block of 4 numbers a record
-        bits.advance(first_record)
-        return bits.random_raw(4 * count).reshape(count, 4)
+        return random_bits(self._seed, first_record, count)
 
     def transform(self, image: np.ndarray, bits: np.ndarray, out: np.ndarray) -> None:
         """Transform one record.
@@ -114,6 +112,13 @@ class Transformer:
         else:
             top, left = spare[0] // 2, spare[1] // 2
         return slice(top, top + crop), slice(left, left + crop)
+
+
+def random_bits(seed: tuple[int, int], first_record: int, count: int) -> np.ndarray:
+    """Four random numbers a record, (count, 4) uint64, that depend on the seed and its running number only."""
+    bits = np.random.Philox(key=np.array(seed, np.uint64))  # a counter: one block of 4 numbers a record
+    bits.advance(first_record)
+    return bits.random_raw(4 * count).reshape(count, 4)
 
 
 def _misfit(field: str, expected: str, got: object) -> DataError:

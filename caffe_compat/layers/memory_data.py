@@ -13,7 +13,7 @@ from torch import Tensor
 
 from caffe_compat.errors import CaffeCompatError, expected_got
 from caffe_compat.layers.base import Layer, Shape, register
-from caffe_compat.layers.data import make_transformer
+from caffe_compat.layers.prefetching import make_transformer
 
 
 @register("MemoryData")

@@ -19,8 +19,8 @@ def plan_backward(nodes: Sequence[Node], force_backward: bool) -> None:
 
     Raises: PrototxtError for ``propagate_down: true`` on a label.
     """
-    wanted = _bottoms_that_need_gradient(nodes)
-    for node in nodes:
+    wanted, needs_backward = _what_needs_gradient(nodes)
+    for node, needs in zip(nodes, needs_backward, strict=True):
         given = list(node.layer.param.propagate_down) or [True] * len(node.bottoms)
         labels = node.layer.label_bottoms
         for index in labels:
@@ -28,23 +28,26 @@ def plan_backward(nodes: Sequence[Node], force_backward: bool) -> None:
                 problem = f"{node.layer.param.type} Layer cannot backpropagate to label inputs."
                 raise node.layer.error(problem, field="propagate_down")
         node.detached = [index in labels or not down for index, down in enumerate(given)]
-        is_forced = force_backward or bool(node.layer.param.propagate_down)
+        is_forced = force_backward or (needs and bool(node.layer.param.propagate_down))
         node.forced = [is_forced and not cut for cut in node.detached]
     _log_plan(nodes, wanted)
 
 
-def _bottoms_that_need_gradient(nodes: Sequence[Node]) -> list[list[bool]]:
-    """Per node and bottom, whether something before it learns or ``propagate_down`` says so."""
+def _what_needs_gradient(nodes: Sequence[Node]) -> tuple[list[list[bool]], list[bool]]:
+    """Per node and bottom, whether something before it learns or ``propagate_down`` says so; and per node, whether
+    it or something before it learns: where neither does, Caffe does not run its backward, whatever is forced.
+    """
     needs_gradient: dict[str, bool] = {}
-    wanted = []
+    wanted, needs_backward = [], []
     for node in nodes:
         given = list(node.layer.param.propagate_down)
         wanted.append(given or [needs_gradient[name] for name in node.bottoms])
         learns = any(blob.requires_grad for blob in node.layer.blobs)
         needs = learns or any(needs_gradient[name] for name in node.bottoms)
+        needs_backward.append(needs)
         for name in node.tops:
             needs_gradient[name] = needs or needs_gradient.get(name, False)
-    return wanted
+    return wanted, needs_backward
 
 
 def _log_plan(nodes: Sequence[Node], wanted: Sequence[Sequence[bool]]) -> None:

@@ -31,20 +31,20 @@ def seven(tmp_path: Path) -> Path:
 def test_batches_follow_key_order_and_wrap(seven: Path) -> None:
     batches = dataset(seven, 3)
     assert [batches[k][1].tolist() for k in range(5)] == [[0, 1, 2], [3, 4, 5], [6, 0, 1], [2, 3, 4], [5, 6, 0]]
-    assert [batches.wraps(k) for k in range(5)] == [0, 0, 1, 0, 1]
+    assert [batches.restarts(k) for k in range(5)] == [0, 0, 1, 0, 1]
     np.testing.assert_array_equal(batches[2][0].numpy(), pixels(7)[[6, 0, 1]])
 
 
 def test_a_batch_may_be_larger_than_the_database(seven: Path) -> None:
     batches = dataset(seven, 15)
     assert batches[1][1].tolist() == [n % 7 for n in range(15, 30)]
-    assert [batches.wraps(k) for k in range(3)] == [2, 2, 2]
+    assert [batches.restarts(k) for k in range(3)] == [2, 2, 2]
 
 
 def test_reading_can_begin_anywhere(seven: Path) -> None:
     batches = dataset(seven, 3, start=5)
     assert [batches[k][1].tolist() for k in range(2)] == [[5, 6, 0], [1, 2, 3]]
-    assert [batches.wraps(k) for k in range(3)] == [1, 0, 1]
+    assert [batches.restarts(k) for k in range(3)] == [1, 0, 1]
 
 
 def test_an_index_gives_the_order(seven: Path) -> None:

@@ -41,7 +41,7 @@ def test_batches_equal_real_caffes(case: str, workers: int, monkeypatch: pytest.
 
 
 def test_the_golden_cases_are_all_there() -> None:
-    assert len(CASES) == 13
+    assert len(CASES) == 18
 
 
 def test_tops_follow_the_layer(tmp_path: Path) -> None:

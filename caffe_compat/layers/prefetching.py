@@ -1,0 +1,128 @@
+"""What the layers that read files share: batches made ready ahead, errors, transformation options.
+
+Source: src/caffe/layers/base_data_layer.cpp.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from google.protobuf.message import Message
+from torch import Tensor
+
+from caffe_compat.data.loader import BatchLoader
+from caffe_compat.data.transformer import Transformer
+from caffe_compat.errors import CaffeCompatError, DataError, PrototxtError, expected_got
+from caffe_compat.layers.base import Layer, Shape
+from caffe_compat.proto import caffe_pb2
+from caffe_compat.weights import read_blobproto_file
+
+logger = logging.getLogger("caffe_compat")
+
+
+class PrefetchingLayer(Layer):
+    """Tops from a loader's batches, for ever; they take the device and float type of the layer.
+
+    Reading starts at record 0, in TRAIN nets at ``context.data_start``, and goes on over calls, as in Caffe. A
+    subclass opens its source and makes the loader in :meth:`open_source`.
+    """
+
+    bottoms = (0, 0)
+    is_data = True
+    message = "data_param"  # where the options are
+    loader: BatchLoader
+    _like: Tensor
+
+    def setup(self, bottom_shapes: Sequence[Shape]) -> None:
+        self.register_buffer("_like", torch.empty(0), persistent=False)
+        try:
+            self.loader = self.open_source()
+        except CaffeCompatError as exc:
+            raise self.located(exc) from exc
+        except OSError as exc:
+            raise self.located(DataError(f"cannot be read: {exc.strerror}", path=exc.filename)) from exc
+
+    def open_source(self) -> BatchLoader:
+        """Raises: CaffeCompatError or OSError about the source; the layer is named here."""
+        raise NotImplementedError
+
+    def forward(self, *bottoms: Tensor) -> tuple[Tensor, ...]:
+        try:
+            batch = next(self.loader)
+        except DataError as exc:
+            raise self.located(exc) from exc
+        return tuple(top.to(self._like) for top in batch[: len(self.param.top)])
+
+    @property
+    def start(self) -> int:
+        """The running number of the first record to read."""
+        return self.context.data_start if self.phase == caffe_pb2.TRAIN else 0
+
+    def located(self, exc: CaffeCompatError) -> CaffeCompatError:
+        """``exc`` with the place in the net put before the place in the data."""
+        if exc.layer is not None:
+            return exc
+        kind = PrototxtError if isinstance(exc, PrototxtError) else DataError
+        return kind(
+            f"{exc.path}: {exc.problem}" if exc.path else exc.problem,
+            path=self.context.path,
+            layer=self.param.name,
+            layer_type=self.param.type,
+            field=exc.field or f"{self.message}.source",
+        )
+
+    def check_positive(self, options: Message, *fields: str) -> None:
+        for field in fields:
+            if getattr(options, field) < 1:
+                raise self.error(expected_got("> 0", getattr(options, field)), f"{self.message}.{field}")
+
+    def refuse_moved(self, options: Message, *fields: str) -> None:
+        """Fields that only layers of the old formats have here."""
+        for field in fields:
+            if options.HasField(field):
+                remedy = f"has no effect in Caffe; write transform_param {{ {field}: ... }}"
+                raise self.error(remedy, f"{self.message}.{field}")
+
+
+def make_transformer(
+    transform: caffe_pb2.TransformationParameter, layer_name: str, phase: int, seed: int | None
+) -> Transformer:
+    """The transformer of one layer of a net, its mean file read and its random numbers apart from other layers'.
+
+    Raises: CaffeCompatError, without the layer, about the options or the mean file.
+    """
+    mean = read_mean(transform.mean_file) if transform.HasField("mean_file") else None
+    return Transformer(transform, phase, mean, layer_seed(seed, layer_name))
+
+
+def known_seed(seed: int | None) -> int:
+    """The net's seed, in [0, 2**64); a layer that was built without a net draws one."""
+    return int(torch.randint(2**62, ())) if seed is None else seed % 2**64
+
+
+def layer_seed(seed: int | None, layer_name: str) -> tuple[int, int]:
+    """Two numbers below 2**64 for random numbers of one layer's own."""
+    return known_seed(seed), zlib.crc32(layer_name.encode())
+
+
+def read_mean(path: str) -> np.ndarray:
+    """The mean image in a BlobProto file: (C, H, W) or (1, C, H, W). Raises: DataError."""
+    logger.info("Loading mean file from: %s", path)
+    if not os.path.exists(path):
+        raise DataError(
+            "no mean file there; tools/compute_image_mean.py makes one", path=path, field="transform_param.mean_file"
+        )
+    try:
+        mean = read_blobproto_file(path)
+    except CaffeCompatError as exc:
+        raise DataError(exc.problem, path=path, field="transform_param.mean_file") from exc
+    if mean.ndim not in (3, 4) or mean.size != np.prod(mean.shape[-3:]):
+        raise DataError(
+            expected_got("one image, (1, C, H, W)", mean.shape), path=path, field="transform_param.mean_file"
+        )
+    return mean
