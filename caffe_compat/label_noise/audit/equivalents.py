@@ -28,7 +28,7 @@ PROOFS: dict[tuple[str, str, str], str] = {
         "static constexpr float kRounder = 12582912.f;",
         "static constexpr float kRounder = 15728640.0f;",
     ): "Both lie in [2^23, 2^24), where floats are whole numbers, and have nine low bits of 0: all that "
-    "rounding and power_of_two ask; their ranges end at scores of 2.9 and 0.7 million, beyond the 10^4 that is promised.",
+    "rounding and power_of_two ask; they end at scores of 2.9 and 0.7 million, beyond the 10^4 that is promised.",
     (
         "number_math.h",
         "static constexpr double kRounder = 6755399441055744.0;",

@@ -20,8 +20,10 @@ p { margin: .4rem 0; } .soft { color: var(--soft); }
 .verdict { display: inline-block; padding: .1rem .6rem; border: 2px solid; border-radius: .3rem; font-weight: 700; }
 .pass { color: var(--pass); } .fail { color: var(--fail); }
 section { border-top: 1px solid var(--line); margin-top: 1.5rem; }
+.pair > div:first-child { position: sticky; top: 1rem; }
 .pair { display: grid; grid-template-columns: minmax(0, 2fr) minmax(0, 3fr); gap: 1rem; align-items: start; }
-@media (max-width: 60rem) { .pair { grid-template-columns: minmax(0, 1fr); } }
+@media (max-width: 60rem) { .pair { grid-template-columns: minmax(0, 1fr); }
+  .pair > div:first-child { position: static; } }
 .formula { margin: 0; padding: .8rem; background: #f4f6f8; border-radius: .3rem; white-space: pre-wrap;
   font: 1.02rem/1.7 "STIX Two Math", "Cambria Math", Georgia, serif; }
 pre.code { margin: 0 0 .6rem; padding: .7rem; background: #f4f6f8; border-radius: .3rem; overflow-x: auto;
@@ -78,8 +80,9 @@ def _symbols() -> str:
 
 def _row(row: dict[str, Any], content: dict[str, Any]) -> str:
     mark = '<span class="pass">pass</span>' if row["passed"] else '<span class="fail">FAIL</span>'
-    columns = columns_of(content)
-    errors = [cell(row, name, dtype, content["not run"]) for name, dtype in columns]
+    errors = [
+        [_text(f"{name}, {dtype}"), cell(row, name, dtype, content["not run"])] for name, dtype in columns_of(content)
+    ]
     checks = [
         [
             _text(check["witness"]),
@@ -97,9 +100,9 @@ def _row(row: dict[str, Any], content: dict[str, Any]) -> str:
             f'<section id="{row["tag"]}"><h2>{_text(row["name"])} <span class="soft">[{row["tag"]}]</span> {mark}</h2>',
             f'<div class="pair"><div><pre class="formula">{_text(row["statement"])}</pre>',
             f'<p class="soft">{_text(row["preconditions"])}</p>' if row["preconditions"] else "",
+            _table(["", "largest error"], errors, 1),
+            f'<p class="soft">Tolerance: {_text(row["tolerance"])}.</p>',
             f"</div><div>{''.join(_functions(row['where']))}</div></div>",
-            '<div class="wide">' + _table([f"{name}, {dtype}" for name, dtype in columns], [errors], 0) + "</div>",
-            f'<p class="soft">Largest error of each column. Tolerance: {_text(row["tolerance"])}.</p>',
             f"<details><summary>{len(checks)} comparisons with witnesses</summary>",
             '<div class="wide">'
             + _table(["witness", "implementation", "precision", "largest error", "allowed", "in", ""], checks, 3, 5)
@@ -133,7 +136,9 @@ def _extent(path: str, source: list[str], lines: Sequence[int]) -> tuple[int, in
             if isinstance(node, ast.FunctionDef) and node.lineno <= lines[0] <= end:
                 return node.lineno, end
     first = last = lines[0]
-    while first > 1 and source[first - 2].strip() and source[first - 2] not in ("}", "  }"):
+    while first > 1 and not source[first - 1].startswith(("template", "HOST_DEVICE", "struct")):
+        first -= 1
+    while first > 1 and source[first - 2].startswith(("//", "template")):
         first -= 1
     while last < len(source) and source[last - 1] not in ("}", "};"):
         last += 1
