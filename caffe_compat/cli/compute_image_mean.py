@@ -1,4 +1,4 @@
-"""compute_image_mean: the mean image of an LMDB database."""
+"""compute_image_mean: the mean image of a database."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 
 from caffe_compat.cli.common import DONE, Parser, command
+from caffe_compat.data.database import BACKENDS
 from caffe_compat.data.mean import channel_means, mean_image
 from caffe_compat.glog import number
 from caffe_compat.weights import write_blobproto_file
@@ -15,13 +16,13 @@ logger = logging.getLogger("caffe_compat")
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = Parser(prog="compute_image_mean", description="Compute the mean image of an LMDB database.")
+    parser = Parser(prog="compute_image_mean", description="Compute the mean image of a database.")
     parser.add_argument("database", metavar="INPUT_DB")
     parser.add_argument("output", metavar="OUTPUT_FILE", nargs="?", help="where the mean goes (.binaryproto)")
-    parser.add_argument("--backend", default="lmdb", choices=["lmdb"], help="the kind of database")
+    parser.add_argument("--backend", default="lmdb", choices=BACKENDS, help="the kind of database")
     args = parser.parse_args(argv)
 
-    mean = mean_image(args.database)
+    mean = mean_image(args.database, args.backend)
     if args.output:
         logger.info("Write to %s", args.output)
         write_blobproto_file(args.output, mean)

@@ -1,4 +1,4 @@
-"""convert_imageset: the images of a list to an LMDB database of datums."""
+"""convert_imageset: the images of a list to a database of datums."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import random
 from collections.abc import Sequence
 
 from caffe_compat.cli.common import DONE, Parser, command
+from caffe_compat.data.database import BACKENDS, create_database
 from caffe_compat.data.group import describe, side_file, write_group
 from caffe_compat.data.image_list import Entry, read_list
 from caffe_compat.data.imageset import ImageFormat, ImageRecords
-from caffe_compat.data.lmdb_store import write_database
 
 logger = logging.getLogger("caffe_compat")
 
 
 def _parser() -> Parser:
-    parser = Parser(prog="convert_imageset", description="Convert a list of images to an LMDB database.")
+    parser = Parser(prog="convert_imageset", description="Convert a list of images to an LMDB or LevelDB database.")
     parser.add_argument("root", metavar="ROOTFOLDER/", help="put before every path as it is: end a folder with /")
     parser.add_argument("list", metavar="LISTFILE", help='one "path label" a line; the label follows the last space')
     parser.add_argument("database", metavar="DB_NAME", help="the folder to make")
@@ -33,7 +33,7 @@ def _parser() -> Parser:
     parser.add_argument("--resize_width", type=_size, default=0, help="width images are resized to; 0 keeps them")
     parser.add_argument("--resize_height", type=_size, default=0, help="height images are resized to; 0 keeps them")
     parser.add_argument("--seed", type=int, help="seed of --shuffle; drawn if not given")
-    parser.add_argument("--backend", default="lmdb", choices=["lmdb"], help="the kind of database")
+    parser.add_argument("--backend", default="lmdb", choices=BACKENDS, help="the kind of database")
     parser.add_argument("--group", help="id of the databases made together: nets then check that they match")
     return parser
 
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("--resize_width and --resize_height go together")
     records = _records(args)
     logger.info("A total of %d images.", len(records.entries))
-    write_database(args.database, records)
+    create_database(args.database, records, args.backend)
     if args.group:
         write_group(side_file(args.database), describe(args.group, (entry.path for entry in records.kept)))
     if records.dropped:

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, get_worker_info
 
+from caffe_compat.data.database import Reader
 from caffe_compat.data.datum import decode_datum, parse_datum, stack_raw
-from caffe_compat.data.lmdb_store import LmdbReader
 from caffe_compat.data.transformer import Transformer
 from caffe_compat.errors import DataError, expected_got
 
@@ -154,7 +154,7 @@ class BatchDataset(ImageBatches):
 
     def __init__(
         self,
-        reader: LmdbReader,
+        reader: Reader,
         index: np.ndarray | None,
         transformer: Transformer,
         batch_size: int,

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import lmdb
-import numpy as np
 
 from caffe_compat.data.group import SIDE_FILE, Group, write_group
+from caffe_compat.data.key_table import KeyTable
 from caffe_compat.errors import DataError
 from caffe_compat.files import atomic_directory
 from caffe_compat.proto import caffe_pb2
@@ -64,25 +64,6 @@ class _Environment:
         return found
 
 
-class KeyTable:
-    """All keys of a database in key order, compactly (a million 30-byte keys: 38 MB)."""
-
-    def __init__(self, keys: Iterable[bytes]) -> None:
-        lengths: list[int] = []
-        self._bytes = bytearray()
-        for key in keys:
-            self._bytes += key
-            lengths.append(len(key))
-        self._ends = np.cumsum(lengths, dtype=np.int64)
-
-    def __len__(self) -> int:
-        return len(self._ends)
-
-    def __getitem__(self, position: int) -> bytes:
-        start = self._ends[position - 1] if position else 0
-        return bytes(self._bytes[start : self._ends[position]])
-
-
 class LmdbReader:
     """The records of an LMDB database by position in key order.
 
@@ -93,6 +74,8 @@ class LmdbReader:
         path: the database's folder.
     Raises: DataError if the folder is missing, is no LMDB database, is cut short or holds no record.
     """
+
+    can_be_shared = True  # by worker processes
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
@@ -165,6 +148,8 @@ class LmdbReader:
 def _check_database(path: str) -> int:
     """The number of records, or DataError."""
     data = Path(path) / "data.mdb"
+    if not data.exists() and (Path(path) / "CURRENT").exists():
+        raise DataError("no LMDB database there; it is a LevelDB database: write `backend: LEVELDB`", path=path)
     if not data.exists():
         raise DataError(f"no LMDB database there (no {data}); {_HOW_TO_MAKE_ONE}", path=path)
     try:

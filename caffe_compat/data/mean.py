@@ -7,8 +7,8 @@ import os
 
 import numpy as np
 
+from caffe_compat.data.database import LMDB, Reader, open_database
 from caffe_compat.data.datum import decode_datum, parse_datum
-from caffe_compat.data.lmdb_store import LmdbReader
 from caffe_compat.errors import DataError, expected_got
 
 logger = logging.getLogger("caffe_compat")
@@ -16,13 +16,13 @@ logger = logging.getLogger("caffe_compat")
 _RECORDS_PER_LINE = 10000
 
 
-def mean_image(database: str | os.PathLike[str]) -> np.ndarray:
+def mean_image(database: str | os.PathLike[str], backend: str = LMDB) -> np.ndarray:
     """The mean of all records, (C, H, W) float32, summed in float32 in key order as Caffe does.
 
     Raises: DataError naming the record if sizes differ or a record cannot be read.
     """
-    reader = LmdbReader(database)
-    logger.info("Opened lmdb %s", reader.path)
+    reader = open_database(database, backend)
+    logger.info("Opened %s %s", backend, reader.path)
     total = np.zeros(_image(reader, 0).shape, np.float32)
     if parse_datum(reader.read(0)).encoded:
         logger.info("Decoding Datum")
@@ -46,7 +46,7 @@ def channel_means(mean: np.ndarray) -> list[float]:
     return [float(np.cumsum(channel, dtype=np.float32)[-1] / np.float32(channel.size)) for channel in pixels]
 
 
-def _image(reader: LmdbReader, position: int) -> np.ndarray:
+def _image(reader: Reader, position: int) -> np.ndarray:
     try:
         return decode_datum(parse_datum(reader.read(position)))
     except DataError as exc:

@@ -1,4 +1,4 @@
-"""Data: batches of an LMDB database.
+"""Data: batches of an LMDB or LevelDB database.
 
 Source: src/caffe/layers/data_layer.cpp and base_data_layer.cpp.
 """
@@ -9,9 +9,9 @@ import logging
 from collections.abc import Sequence
 
 from caffe_compat.data.batches import BatchDataset, load_index
+from caffe_compat.data.database import open_database
 from caffe_compat.data.datum import decode_datum, parse_datum
 from caffe_compat.data.group import SourceInfo, read_group, side_file
-from caffe_compat.data.lmdb_store import LmdbReader
 from caffe_compat.data.loader import BatchLoader, choose_workers
 from caffe_compat.data.transformer import Transformer
 from caffe_compat.errors import DataError
@@ -35,11 +35,12 @@ class DataLayer(PrefetchingLayer):
     def open(self) -> None:
         options = self.param.data_param
         self._check_options(options)
+        backend = caffe_pb2.DataParameter.DB.Name(options.backend).lower()
         try:
-            self._reader = LmdbReader(options.source)
+            self._reader = open_database(options.source, backend)
         except DataError as exc:
             raise self.located(exc) from exc
-        logger.info("Opened lmdb %s", options.source)
+        logger.info("Opened %s %s", backend, options.source)
 
     def open_source(self) -> BatchLoader:
         options = self.param.data_param
@@ -48,7 +49,9 @@ class DataLayer(PrefetchingLayer):
         image = decode_datum(datum, self.dataset.transformer.decode)
         self._record_shape = self.dataset.transformer.output_shape(image.shape)
         self._warn_of_raw(datum.encoded)
-        workers = choose_workers(options.batch_size * image.size, datum.encoded, options.prefetch)
+        workers = 0
+        if self._reader.can_be_shared:
+            workers = choose_workers(options.batch_size * image.size, datum.encoded, options.prefetch)
         if workers:
             self._reader.close()  # LMDB must not be open where worker processes start from
         logger.info("output data size: %s", ",".join(map(str, self.top_shapes([])[0])))
@@ -81,12 +84,6 @@ class DataLayer(PrefetchingLayer):
     def _check_options(self, options: caffe_pb2.DataParameter) -> None:
         if not options.source:
             raise self.error("expected the database's folder, got nothing", "data_param.source")
-        if options.backend != caffe_pb2.DataParameter.LMDB:
-            raise self.error(
-                "expected LMDB, got LEVELDB (Caffe's default where none is given); make the database with "
-                'convert_imageset --backend=lmdb and write "backend: LMDB"',
-                "data_param.backend",
-            )
         self.check_positive(options, "batch_size", "prefetch")
         self.refuse_moved(options, "scale", "mean_file", "crop_size", "mirror")
         if options.rand_skip:

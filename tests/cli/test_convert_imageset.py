@@ -191,7 +191,7 @@ def test_lines_without_a_label(tree: Path, line: str, problem: str, capsys: pyte
     [
         (["--resize_width=5"], "--resize_width and --resize_height go together"),
         (["--resize_width=-5", "--resize_height=5"], "invalid _size value: '-5'"),
-        (["--backend=leveldb"], "invalid choice: 'leveldb'"),
+        (["--backend=hdf5"], "invalid choice: 'hdf5'"),
         (["--encoded", "--encode_type=xyz"], "cannot be stored as 'xyz'"),
     ],
 )

@@ -80,7 +80,12 @@ GREY = "FOLDER/grey"
 ROWS: list[Row] = [
     Changes("DataParameter.source", data(), data(source=GOLDEN_RUN / "test_lmdb")),
     Changes("DataParameter.batch_size", data(), data(batch_size=5)),
-    Changes("DataParameter.backend", data(), data().replace("LMDB", "LEVELDB"), refused="expected LMDB, got LEVELDB"),
+    Changes(
+        "DataParameter.backend",
+        data(),
+        data().replace("LMDB", "LEVELDB"),
+        refused="it is an LMDB database: write `backend: LMDB`",
+    ),
     Changes("DataParameter.scale", v1_data(), v1_data("scale: 0.5"), expect=is_halved),
     Changes("DataParameter.mean_file", v1_data(), v1_data(f'mean_file: "{MEAN}"')),
     Changes("DataParameter.crop_size", v1_data(), v1_data("crop_size: 11"), expect=is_the_centre),
