@@ -28,17 +28,17 @@ class _AlongAxes(Layer):
     keeps_no_output = True
     options_field = ""  # the field of LayerParameter with axis and num_axes
 
-    def learned_shape(self, bottom_shape: Shape) -> Shape:
-        """The shape of a learned operand. Raises: PrototxtError if the bottom lacks these axes."""
-        options = getattr(self.param, self.options_field)
-        start = canonical_axis(self, options.axis, bottom_shape, f"{self.options_field}.axis")
-        if options.num_axes < -1:
-            problem = expected_got(">= 0, or -1 for all axes that are left", options.num_axes)
+    def learned_shape(self, bottom_shape: Shape, num_axes: int) -> Shape:
+        """The shape of a learned blob of ``num_axes`` axes. Raises: PrototxtError if the bottom lacks these axes."""
+        axis = getattr(self.param, self.options_field).axis
+        start = canonical_axis(self, axis, bottom_shape, f"{self.options_field}.axis")
+        if num_axes < -1:
+            problem = expected_got(">= 0, or -1 for all axes that are left", num_axes)
             raise self.error(problem, field=f"{self.options_field}.num_axes")
-        end = len(bottom_shape) if options.num_axes == -1 else start + options.num_axes
+        end = len(bottom_shape) if num_axes == -1 else start + num_axes
         if end > len(bottom_shape):
             wanted = f"at most the {len(bottom_shape) - start} axes that {shape_text(bottom_shape)} has from {start} on"
-            raise self.error(expected_got(wanted, options.num_axes), field=f"{self.options_field}.num_axes")
+            raise self.error(expected_got(wanted, num_axes), field=f"{self.options_field}.num_axes")
         return bottom_shape[start:end]
 
     def top_shapes(self, bottom_shapes: Sequence[Shape]) -> list[Shape]:
@@ -67,9 +67,9 @@ class Bias(_AlongAxes):
     options_field = "bias_param"
 
     def setup(self, bottom_shapes: Sequence[Shape]) -> None:
+        options = self.param.bias_param
         if len(bottom_shapes) == 1:
-            shape = self.learned_shape(bottom_shapes[0])
-            self.add_blob(shape, self.param.bias_param.filler, "bias_param.filler")
+            self.add_blob(self.learned_shape(bottom_shapes[0], options.num_axes), options.filler, "bias_param.filler")
 
     def forward(self, *bottoms: Tensor) -> tuple[Tensor, ...]:
         bottom = bottoms[0]
@@ -90,11 +90,13 @@ class Scale(_AlongAxes):
 
     def setup(self, bottom_shapes: Sequence[Shape]) -> None:
         options = self.param.scale_param
-        if len(bottom_shapes) == 1:
+        is_learned = len(bottom_shapes) == 1
+        if is_learned:
             filler = options.filler if options.HasField("filler") else caffe_pb2.FillerParameter(value=1)
-            self.add_blob(self.learned_shape(bottom_shapes[0]), filler, "scale_param.filler")
+            self.add_blob(self.learned_shape(bottom_shapes[0], options.num_axes), filler, "scale_param.filler")
         if options.bias_term:
-            shape = bottom_shapes[1] if len(bottom_shapes) > 1 else tuple(self.blob(0).shape)
+            num_axes = options.num_axes if is_learned else len(bottom_shapes[1])
+            shape = self.learned_shape(bottom_shapes[0], num_axes)
             self.add_blob(shape, options.bias_filler, "scale_param.bias_filler")
 
     def forward(self, *bottoms: Tensor) -> tuple[Tensor, ...]:
