@@ -65,11 +65,18 @@ class BatchNorm(Layer):
         mean, variance = bottom.new_zeros(self.channels), bottom.new_zeros(self.channels)
         top = self._normalise(bottom, mean, variance, of_batch=True)
         if bottom.numel() == self.channels:  # one value a channel: m / (m - 1) is no number, Caffe takes 1 for it
-            variance.zero_()
-        with torch.no_grad():
-            for sum_, new in zip(self.shaped_blobs(), (mean, variance, 1), strict=True):
-                sum_.mul_(self.param.batch_norm_param.moving_average_fraction).add_(new)
+            variance = torch.zeros_like(variance)
+        self._add_to_running_sums(mean, variance)
         return top
+
+    @torch.no_grad()
+    def _add_to_running_sums(self, mean: Tensor, variance: Tensor) -> None:
+        """In place: test nets and layers that share the blobs see it."""
+        mean_sum, variance_sum, weight = self.shaped_blobs()
+        fraction = self.param.batch_norm_param.moving_average_fraction
+        mean_sum.mul_(fraction).add_(mean)
+        variance_sum.mul_(fraction).add_(variance)
+        weight.mul_(fraction).add_(1)
 
     def _normalise(self, bottom: Tensor, mean: Tensor, variance: Tensor, of_batch: bool) -> Tensor:
         """With the given mean and variance, or with the batch's, which are then written there (the latter unbiased)."""
