@@ -80,6 +80,6 @@ class BatchNorm(Layer):
 
     def _normalise(self, bottom: Tensor, mean: Tensor, variance: Tensor, of_batch: bool) -> Tensor:
         """With the given mean and variance, or with the batch's, which are then written there (the latter unbiased)."""
-        options, use_cudnn = self.param.batch_norm_param, torch.backends.cudnn.enabled
-        momentum = 1.0  # what torch averages is then the batch's values alone; F.batch_norm refuses a single value
-        return torch.batch_norm(bottom, None, None, mean, variance, of_batch, momentum, options.eps, use_cudnn)
+        eps, use_cudnn = self.param.batch_norm_param.eps, torch.backends.cudnn.enabled
+        momentum = 1.0  # torch's running values are then the batch's alone
+        return torch.batch_norm(bottom, None, None, mean, variance, of_batch, momentum, eps, use_cudnn)

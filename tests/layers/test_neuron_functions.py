@@ -147,7 +147,13 @@ def test_in_place_has_the_gradients_of_out_of_place(neuron: Neuron) -> None:
 
 @pytest.mark.parametrize(
     ("type_name", "options", "value"),
-    [("Sigmoid", "", sigmoid), ("TanH", "", np.tanh), ("Exp", "exp_param { base: 2 scale: 3 }", lambda x: 8**x)],
+    [
+        ("Sigmoid", "", sigmoid),
+        ("TanH", "", np.tanh),
+        ("ELU", "", lambda x: np.where(x > 0, x, np.expm1(x))),
+        ("Exp", "exp_param { base: 2 scale: 3 }", lambda x: 8**x),
+        ("Power", "power_param { scale: -3 shift: 2 }", lambda x: 2 - 3 * x),
+    ],
 )
 def test_in_place_uses_the_bottoms_memory(type_name: str, options: str, value: Function) -> None:
     """Chained after one that keeps its top it does not."""
@@ -205,6 +211,11 @@ def test_at_the_edges(
     found_value, found_gradient = value_and_gradient(type_name, options, *x)
     np.testing.assert_allclose(found_value, value, rtol=1e-6, atol=1e-30)
     np.testing.assert_allclose(found_gradient, gradient, rtol=1e-6, atol=1e-30)
+
+
+def test_a_constant_power_overlooks_nan_in_place_too() -> None:
+    layer = one_layer("Power", "y", "power_param { scale: 0 shift: 2 }", x=(2,)).layers["layer"]
+    assert layer.forward_in_place(torch.tensor([NAN, 1])).tolist() == [2, 2]
 
 
 def test_base_e_is_exact() -> None:
