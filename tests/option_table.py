@@ -23,6 +23,8 @@ from caffe_compat.errors import CaffeCompatError
 from caffe_compat.proto import caffe_pb2
 from caffe_compat.prototxt import parse_text
 
+torch.set_num_threads(1)  # more would split sums in ways that differ from run to run: equal has to be equal
+
 TESTS = Path(__file__).parent
 Observation = dict[str, Any]
 

@@ -102,7 +102,7 @@ ERRORS = {
         DATA + 'layer { name: "s" type: "Softmaxx" bottom: "data" top: "s" }',
         "s",
         "type",
-        "unknown; closest: Softmax; known: Accuracy, ",
+        "unknown; closest: Softmax; known: .*Accuracy, ",
     ),
     "filler": (
         DATA + 'layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" inner_product_param { '

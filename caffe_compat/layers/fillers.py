@@ -36,6 +36,13 @@ def fill(blob: Tensor, filler: caffe_pb2.FillerParameter) -> None:
         fill_blob(blob, filler)
 
 
+def _outputs(blob: Tensor) -> int:
+    """Size of the first axis. Raises: PrototxtError if there is none."""
+    if blob.dim() == 0:
+        raise PrototxtError(expected_got("a filler for a blob without axes", "one that counts outputs"), field="type")
+    return blob.shape[0]
+
+
 def _constant(blob: Tensor, filler: caffe_pb2.FillerParameter) -> None:
     """Every element is ``value``."""
     blob.fill_(filler.value)
@@ -56,21 +63,21 @@ def _gaussian(blob: Tensor, filler: caffe_pb2.FillerParameter) -> None:
         raise PrototxtError(expected_got(">= -1", filler.sparse), field="sparse")
     blob.normal_(filler.mean, filler.std)
     if filler.sparse >= 0:
-        keep = filler.sparse / blob.shape[0]
+        keep = filler.sparse / _outputs(blob)
         if keep > 1:
-            raise PrototxtError(expected_got(f"at most the {blob.shape[0]} outputs", filler.sparse), field="sparse")
+            raise PrototxtError(expected_got(f"at most the {_outputs(blob)} outputs", filler.sparse), field="sparse")
         blob.mul_(torch.empty_like(blob).bernoulli_(keep))
 
 
 def _positive_unitball(blob: Tensor, filler: caffe_pb2.FillerParameter) -> None:
     """U(0, 1), then scaled so that the elements of each output (index of the first axis) sum to 1."""
-    rows = blob.uniform_(0, 1).reshape(blob.shape[0], -1)
+    rows = blob.uniform_(0, 1).reshape(_outputs(blob), -1)
     blob.copy_((rows / rows.sum(1, keepdim=True)).reshape(blob.shape))
 
 
 def _fan(blob: Tensor, filler: caffe_pb2.FillerParameter) -> float:
     """n of the scaled fillers: FAN_IN = count / shape[0], FAN_OUT = count / shape[1], or their AVERAGE."""
-    fan_in = blob.numel() / blob.shape[0]
+    fan_in = blob.numel() / _outputs(blob)
     fan_out = blob.numel() / blob.shape[1] if blob.dim() > 1 else blob.numel()
     if filler.variance_norm == caffe_pb2.FillerParameter.AVERAGE:
         return (fan_in + fan_out) / 2

@@ -25,10 +25,14 @@ def layer_text(type_name: str, bottoms: str, tops: str, options: str = "", name:
     return f'layer {{ name: "{name}" type: "{type_name}"{wiring} {options} }}\n'
 
 
+def one_layer_text(type_name: str, options: str = "", tops: str = "y", **shapes: Sequence[int]) -> str:
+    """Input layers and one layer that reads them all; every bottom gets a gradient."""
+    return f"force_backward: true\n{inputs(**shapes)}\n{layer_text(type_name, ' '.join(shapes), tops, options)}"
+
+
 def one_layer(type_name: str, tops: str = "y", options: str = "", phase: str = "TEST", **shapes: Sequence[int]) -> Net:
-    """A net of Input layers and one layer that reads them all, in float64; every bottom gets a gradient."""
-    text = f"force_backward: true\n{inputs(**shapes)}\n{layer_text(type_name, ' '.join(shapes), tops, options)}"
-    return Net(text, phase=phase).double()
+    """The net of :func:`one_layer_text`, in float64."""
+    return Net(one_layer_text(type_name, options, tops, **shapes), phase=phase).double()
 
 
 def forward(net: Net, **arrays: Any) -> dict[str, np.ndarray]:

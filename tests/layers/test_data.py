@@ -106,7 +106,6 @@ def located(raised: pytest.ExceptionInfo[CaffeCompatError], field: str) -> None:
 @pytest.mark.parametrize(
     "change, field, problem",
     [
-        ("backend: LEVELDB", "source", "no LevelDB database there .* it is an LMDB database: write `backend: LMDB`"),
         ("batch_size: 0", "batch_size", "expected > 0, got 0"),
         ("prefetch: 0", "prefetch", "expected > 0, got 0"),
         ("source: ''", "source", "expected the database's folder, got nothing"),

@@ -129,3 +129,11 @@ def test_errors(text: str) -> None:
     with pytest.raises(PrototxtError, match=problem) as caught:
         filled(text)
     assert caught.value.field == field
+
+
+@pytest.mark.parametrize("text", ['"xavier"', '"msra"', '"positive_unitball"', '"gaussian" sparse: 1'])
+def test_a_single_number_has_no_outputs_to_count(text: str) -> None:
+    with pytest.raises(PrototxtError, match="blob without axes") as caught:
+        filled(f"type: {text}", ())
+    assert caught.value.field == "type"
+    assert filled('type: "gaussian" mean: 5 std: 0.1', ()).shape == ()
