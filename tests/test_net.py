@@ -311,6 +311,17 @@ def test_no_grad_is_respected(x: torch.Tensor) -> None:
 # --- the package ------------------------------------------------------------------------------------------------
 
 
+def test_force_backward_wins_over_propagate_down() -> None:
+    """Net::Init, "Handle force_backward if needed": what propagate_down cut off is joined again."""
+    text = DATA + product().replace('type: "InnerProduct"', 'type: "InnerProduct" propagate_down: false')
+    assert "propagate_down" in text
+    for force, reached in ((False, False), (True, True)):
+        net = Net(f"force_backward: {str(force).lower()}\n{text}")
+        outputs = net(**{name: torch.ones(net.blob_shapes[name]) for name in net.inputs})
+        sum(output.sum() for output in outputs.values()).backward()
+        assert (net.blobs[net.inputs[0]].grad is not None) == reached
+
+
 def test_importing_the_package_imports_no_torch() -> None:
     code = "import sys, caffe_compat; assert 'torch' not in sys.modules; print(sorted(caffe_compat.__all__))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -27,7 +27,8 @@ def plan_backward(nodes: Sequence[Node], force_backward: bool) -> None:
             if node.layer.is_loss and node.layer.param.propagate_down and given[index]:
                 problem = f"{node.layer.param.type} Layer cannot backpropagate to label inputs."
                 raise node.layer.error(problem, field="propagate_down")
-        node.detached = [index in labels or not down for index, down in enumerate(given)]
+        # force_backward wins over propagate_down: false, as in Caffe
+        node.detached = [index in labels or not (down or force_backward) for index, down in enumerate(given)]
         is_forced = force_backward or (needs and bool(node.layer.param.propagate_down))
         node.forced = [is_forced and not cut for cut in node.detached]
     _log_plan(nodes, wanted)

@@ -56,14 +56,22 @@ def test_the_euclidean_loss_example() -> None:
 
 
 def test_propagate_down_says_which_gradients_are_wanted() -> None:
+    """Both bottoms learn, and one is cut off."""
+    learned = "\n".join(
+        f'layer {{ name: "{name}" type: "Parameter" top: "{name}" parameter_param {{ shape {{ dim: 4 dim: 3 }} }} }}'
+        for name in "ab"
+    )
     loss = layer_text(
         "Python", "a b", "loss", options("EuclideanLoss") + " propagate_down: [false, true] loss_weight: 1"
     )
-    net = Net(inputs(a=(4, 3), b=(4, 3)) + "\n" + loss)
-    net(a=torch.ones(4, 3), b=torch.zeros(4, 3))
+    net = Net(learned + "\n" + loss)
+    with torch.no_grad():
+        net.params["a"][0].fill_(1)
+    net()
     net.loss.backward()
-    assert net.blobs["a"].grad is None
-    assert net.blobs["b"].grad is not None and (net.blobs["b"].grad == -0.25).all()
+    assert net.params["a"][0].grad is None
+    gradient = net.params["b"][0].grad
+    assert gradient is not None and (gradient == -0.25).all()
 
 
 def test_parameters() -> None:
