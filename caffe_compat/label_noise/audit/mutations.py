@@ -138,9 +138,10 @@ def has_arithmetic(code: str) -> bool:
 _BY_HAND = (
     ("sign of Eq. 7", "weight * (prediction - posterior)", "weight * (posterior - prediction)"),
     (
-        "C transposed: true classes of label i read from a column",
+        "C transposed",
         "const V confused = in.confusion[y] * mantissa_at(exp_a, confused_exponent);",
-        "const V confused = in.confusion[(y + 1) % in.length] * mantissa_at(exp_a, confused_exponent);",
+        "const int i = int(in.noisy), L = in.num_classes; "
+        "const V confused = (in.confusion - i * L)[y * L + i] * mantissa_at(exp_a, confused_exponent);",
     ),
     ("prior p(z|x) dropped from pure random noise", "sums.other * alpha * exp_b[kRandom],", "sums.other * alpha,"),
     (
