@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+import threading
 import time
 import weakref
 from collections.abc import Iterable, Iterator
@@ -27,6 +28,14 @@ _MAX_STEPS, _FEW_STEPS = 4096, 16  # how far the cursor walks rather than make, 
 _HOW_TO_MAKE_ONE = (
     "tools/convert_imageset.py makes an image database and tools/convert_labelset.py a label database from a list; "
     "tools/import_cifar10n.py, import_clothing1m.py and make_demo_data.py make all databases of a data set"
+)
+
+
+# Held by whoever is inside LMDB, and by whoever forks: a process that is born while a thread of its parent is there
+# would wait for that thread, which it does not have, when it closes the environment it inherited.
+_inside_lmdb = threading.RLock()
+os.register_at_fork(
+    before=_inside_lmdb.acquire, after_in_parent=_inside_lmdb.release, after_in_child=_inside_lmdb.release
 )
 
 
@@ -93,12 +102,13 @@ class LmdbReader:
 
     def keys(self) -> KeyTable:
         """All keys in key order. The table is made on the first call and kept."""
-        if self._keys is None:
-            cursor = self._open_cursor()
-            cursor.first()
-            self._keys = KeyTable(bytes(key) for key in cursor.iternext(keys=True, values=False))
-            self._position = -1
-        return self._keys
+        with _inside_lmdb:
+            if self._keys is None:
+                cursor = self._open_cursor()
+                cursor.first()
+                self._keys = KeyTable(bytes(key) for key in cursor.iternext(keys=True, values=False))
+                self._position = -1
+            return self._keys
 
     def read(self, position: int) -> bytes:
         """The record at ``position``, 0-based, in key order. Raises: IndexError outside [0, len)."""
@@ -107,20 +117,23 @@ class LmdbReader:
     def read_all(self, positions: Iterable[int]) -> list[bytes]:
         """The records at these positions. Raises: IndexError outside [0, len); DataError for a damaged database."""
         try:
-            cursor = self._open_cursor()
-            return [bytes(self._move(cursor, position).value()) for position in positions]
+            with _inside_lmdb:
+                cursor = self._open_cursor()
+                return [bytes(self._move(cursor, position).value()) for position in positions]
         except lmdb.Error as exc:
             raise DataError(f"a damaged LMDB database: {exc}", path=self.path) from exc
 
     def key(self, position: int) -> bytes:
         """The key at ``position``, 0-based, in key order."""
-        return bytes(self._move(self._open_cursor(), position).key())
+        with _inside_lmdb:
+            return bytes(self._move(self._open_cursor(), position).key())
 
     def close(self) -> None:
         """Close this reader's view of the database; reading again opens it again."""
-        if self._cursor is not None:
-            self._cursor.close()
-        self._cursor, self._shared = None, None
+        with _inside_lmdb:
+            if self._cursor is not None:
+                self._cursor.close()
+            self._cursor, self._shared = None, None
 
     def _open_cursor(self) -> lmdb.Cursor:
         if self._cursor is None or self._shared is None or self._shared.pid != os.getpid():
@@ -153,8 +166,9 @@ def _check_database(path: str) -> int:
     if not data.exists():
         raise DataError(f"no LMDB database there (no {data}); {_HOW_TO_MAKE_ONE}", path=path)
     try:
-        environment = _Environment.of(path).environment
-        stat, info = environment.stat(), environment.info()
+        with _inside_lmdb:
+            environment = _Environment.of(path).environment
+            stat, info = environment.stat(), environment.info()
     except lmdb.Error as exc:
         raise DataError(f"not an LMDB database ({exc}); {_HOW_TO_MAKE_ONE}", path=path) from exc
     wanted, size = (info["last_pgno"] + 1) * stat["psize"], data.stat().st_size

@@ -156,3 +156,34 @@ def test_a_database_that_a_dropped_reader_still_reads_opens_when_it_has_finished
     held = lmdb.open(str(path), readonly=True, lock=False)
     threading.Timer(0.2, held.close).start()
     assert len(LmdbReader(path)) == 3
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork")
+def test_a_process_born_during_a_read_can_read(tmp_path: Path) -> None:
+    """A thread is always inside LMDB while workers start: they must not wait for a thread that they do not have."""
+    write_database(tmp_path / "db", numbered(2000))
+    reader, ended = LmdbReader(tmp_path / "db"), threading.Event()
+
+    def read_on_and_on() -> None:
+        while not ended.is_set():
+            reader.read_all(range(0, 2000, 7))
+
+    thread = threading.Thread(target=read_on_and_on)
+    thread.start()
+    context = multiprocessing.get_context("fork")
+    try:
+        for number in range(40):
+            worker = context.Process(target=read_in_worker, args=(tmp_path / "db", number), daemon=True)
+            worker.start()
+            worker.join(20)
+            ended_well = worker.exitcode
+            worker.kill()
+            assert ended_well == 0, f"worker {number} of 40: {ended_well}"
+    finally:
+        ended.set()
+        thread.join()
+
+
+def read_in_worker(path: Path, number: int) -> None:
+    assert LmdbReader(path).key(number) == b"%08d" % number
