@@ -12,7 +12,6 @@ from caffe_compat.cli.common import DONE, Parser, command
 from caffe_compat.errors import WeightsError
 from caffe_compat.glog import shape_text
 from caffe_compat.prototxt import read_net
-from caffe_compat.weights.blobs import stored_shape
 from caffe_compat.weights.merging import Merged, Rename, Source, merge_weights, write_merged
 
 _SUFFIX = ".caffemodel"
@@ -96,4 +95,4 @@ def _place(source: Source) -> str:
 
 
 def _shapes(source: Source) -> str:
-    return ", ".join(shape_text(stored_shape(blob)) for blob in source.layer.blobs)
+    return ", ".join(shape_text(blob.array.shape) for blob in source.layer.blobs.values())

@@ -29,7 +29,7 @@ from caffe_compat.solver.scores import MeanScores
 from caffe_compat.solver.signals import Action, ActionRequest
 from caffe_compat.solver.snapshots import check_writable, snapshot_prefix
 from caffe_compat.solver.updater import Updater
-from caffe_compat.weights import SolverState, read_solverstate, save_caffemodel, write_solverstate
+from caffe_compat.weights import SolverState, read_solverstate, save_weights, write_solverstate
 
 log = logging.getLogger("caffe_compat")
 
@@ -239,7 +239,7 @@ class Solver:
         stem = f"{self.param.snapshot_prefix}_iter_{self.iter}"
         model, state = f"{stem}.caffemodel", f"{stem}.solverstate"
         log.info("Snapshotting to binary proto file %s", model)
-        save_caffemodel(self.net, model, self._updater.diffs() if self.param.snapshot_diff else None)
+        save_weights(self.net, model, self._updater.diffs() if self.param.snapshot_diff else None)
         log.info("Snapshotting solver state to binary proto file %s", state)
         history = [blob.cpu().numpy() for blob in self.history]
         write_solverstate(state, SolverState(self.iter, history, model, self._current_step))
