@@ -108,7 +108,10 @@ def main() -> int:
 
 
 def summary(found: dict[str, list[dict[str, float]]]) -> dict[str, object]:
-    result: dict[str, object] = {"name": "weights: load CaffeNet's 244 MB, ours / protobuf", "rounds": len(found["ours"])}
+    result: dict[str, object] = {
+        "name": "weights: load CaffeNet's 244 MB, ours / protobuf",
+        "rounds": len(found["ours"]),
+    }
     for what, digits in (("seconds", 3), ("megabytes", 0)):
         values = {side: [each[what] for each in found[side]] for side in SIDES}
         ratios = [ours / theirs for ours, theirs in zip(values["ours"], values["protobuf"], strict=True)]

@@ -113,10 +113,11 @@ def _open(path: PathLike) -> Iterator[Any]:
 @contextlib.contextmanager
 def _create(path: PathLike) -> Iterator[Any]:
     """A file to write, atomically."""
-    h5py = _h5py()
     try:
-        with atomic_path(path) as part, h5py.File(part, "w") as file:
+        with atomic_path(path) as part, _h5py().File(part, "w") as file:
             yield file
+    except WeightsError as exc:
+        raise WeightsError(exc.problem, path=os.fspath(path)) from exc
     except (TypeError, ValueError) as exc:  # h5py about a name
         raise WeightsError(f"HDF5 cannot hold it: {exc}", path=os.fspath(path)) from exc
 

@@ -116,6 +116,17 @@ def write(folder: Path, content: bytes) -> Path:
     return path
 
 
+def test_no_file_has_a_cut_index(tmp_path: Path) -> None:
+    """Not one that we write; and in one that was made to have it, it means nothing."""
+    index = varint(1001 << 3) + varint(1)
+    blobs = [field(5, row.tobytes()) + shape_of(3) + index for row in ARRAY]
+    layers = read_layers(write(tmp_path, model_of(*blobs)))
+    np.testing.assert_array_equal([blob.array for blob in layers[0].blobs.values()], ARRAY)
+    write_layers(tmp_path / "again.caffemodel", "net", layers)
+    again = NetParameter.FromString((tmp_path / "again.caffemodel").read_bytes())
+    assert [blob.HasField("cut_index") for blob in again.layer[0].blobs] == [False, False]
+
+
 # --- sizes --------------------------------------------------------------------------------------------------------
 
 
