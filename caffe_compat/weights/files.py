@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor
 
-from caffe_compat.errors import WeightsError
+from caffe_compat.errors import expected_got
 from caffe_compat.weights.binary import is_hdf5
 from caffe_compat.weights.blobs import Array, owned
 from caffe_compat.weights.caffemodel import read_binary_layers, save_caffemodel, write_caffemodel
@@ -56,14 +56,17 @@ def read_caffemodel(path: PathLike) -> dict[str, list[Array]]:
 
 
 def write_layers(path: PathLike, name: str, layers: Sequence[StoredLayer]) -> None:
-    """Write layers, those of a net called ``name``, in the format of the suffix. Raises: WeightsError."""
+    """Write layers, those of a net called ``name``, in the format of the suffix.
+
+    Raises: ValueError for a suffix not in ``SUFFIXES``; WeightsError for what the format cannot hold.
+    """
     suffix = os.path.splitext(path)[1]
     if suffix == ".caffemodel":
         write_caffemodel(path, name, layers)
     elif suffix in _WRITERS:
         _WRITERS[suffix](path, layers)
     else:
-        raise WeightsError(f"expected a name that ends in {', '.join(SUFFIXES)}", path=os.fspath(path))
+        raise ValueError(expected_got(f"a name that ends in one of {', '.join(SUFFIXES)}", repr(os.fspath(path))))
 
 
 def save_weights(net: NetWithLayers, path: PathLike, diffs: Mapping[Tensor, Tensor] | None = None) -> None:

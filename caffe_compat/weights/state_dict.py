@@ -19,7 +19,7 @@ from torch import Tensor
 from caffe_compat.errors import WeightsError, expected_got
 from caffe_compat.files import atomic_path
 from caffe_compat.weights.binary import check_regular, unreadable
-from caffe_compat.weights.blobs import StoredBlob, owned
+from caffe_compat.weights.blobs import StoredBlob
 from caffe_compat.weights.stored import StoredLayer
 
 PathLike = str | os.PathLike[str]
@@ -37,7 +37,8 @@ def read_pt_layers(path: PathLike) -> list[StoredLayer]:
         entries = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, EOFError, OSError,
             pickle.UnpicklingError, zipfile.BadZipFile) as exc:  # fmt: skip
-        problem = f"not a state dict that torch reads with weights_only=True: {str(exc).splitlines()[0]}"
+        reason = (str(exc).splitlines() or ["the file ends too early"])[0]
+        problem = f"not a state dict that torch reads with weights_only=True: {reason}"
         raise WeightsError(problem, path=os.fspath(path)) from exc
     if not isinstance(entries, Mapping):
         raise WeightsError(expected_got("a state dict", type(entries).__name__), path=os.fspath(path))
@@ -54,7 +55,7 @@ def write_pt_layers(path: PathLike, layers: Iterable[StoredLayer]) -> None:
 def read_safetensors_layers(path: PathLike) -> list[StoredLayer]:
     """The layers of a ``.safetensors`` file, in the order of their names. Raises: WeightsError naming the file."""
     _check_readable(path)
-    safetensors = _safetensors()
+    safetensors = _safetensors(path)
     try:
         entries = safetensors.torch.load_file(path)
     except (safetensors.SafetensorError, OSError, ValueError, KeyError) as exc:
@@ -64,17 +65,18 @@ def read_safetensors_layers(path: PathLike) -> list[StoredLayer]:
 
 def write_safetensors_layers(path: PathLike, layers: Iterable[StoredLayer]) -> None:
     """Write layers, float32, in current shapes."""
-    safetensors = _safetensors()
+    safetensors = _safetensors(path)
     with atomic_path(path) as part:
         safetensors.numpy.save_file(_entries(layers), part, metadata={"format": "pt"})
 
 
-def _safetensors() -> Any:
+def _safetensors(path: PathLike) -> Any:
     try:
         import safetensors.numpy
         import safetensors.torch
     except ImportError as exc:
-        raise WeightsError(".safetensors files need the package safetensors (pip install safetensors)") from exc
+        problem = ".safetensors files need the package safetensors (pip install safetensors)"
+        raise WeightsError(problem, path=os.fspath(path)) from exc
     return safetensors
 
 
@@ -118,10 +120,10 @@ def _array(entry: str, value: Any, path: str) -> np.ndarray:
 
 
 def _entries(layers: Iterable[StoredLayer]) -> dict[str, np.ndarray]:
-    return {
-        f"{layer.name}.{_NAMES[index] if set(layer.blobs) == {0, 1} else index}": owned(
-            layer.current_array(index)
-        ).astype(np.float32, copy=False)
-        for layer in layers
-        for index in layer.blobs
-    }
+    """Arrays by entry; no two share memory."""
+    entries = {}
+    for layer in layers:
+        for index in layer.blobs:
+            last = _NAMES[index] if set(layer.blobs) == {0, 1} else index
+            entries[f"{layer.name}.{last}"] = np.array(layer.current_array(index), np.float32, order="C")
+    return entries
