@@ -195,6 +195,23 @@ def test_doubles_go_into_float_nets_and_floats_into_double_nets(tmp_path: Path) 
     np.testing.assert_array_equal(float_net.params["ip"][0].detach(), thirds.astype(np.float32))
 
 
+def test_a_net_of_half_precision_is_filled_too(tmp_path: Path) -> None:
+    path = write_model(tmp_path / "x.caffemodel", ip=[WEIGHT, BIAS])
+    net = small_net(f"ip: {IP}").to(torch.bfloat16)
+    copy_weights(net, path)
+    assert net.params["ip"][0].tolist() == WEIGHT.tolist()
+
+
+def test_autograd_notices_that_weights_were_loaded(tmp_path: Path) -> None:
+    """Between forward and backward: torch's own in-place operations are noticed, and so shall this be."""
+    net = small_net(f"ip: {IP}")
+    x = torch.ones(1, 3, requires_grad=True)
+    total = net(x=x)["ip"].sum()
+    copy_weights(net, write_model(tmp_path / "x.caffemodel", ip=[WEIGHT, BIAS]))
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        total.backward()
+
+
 def test_a_parameter_shared_permissively_takes_the_sharers_shape(tmp_path: Path) -> None:
     share = 'param { name: "w" share_mode: PERMISSIVE }'
     net = small_net(f"owner: {share} {IP}", f"sharer: {share} inner_product_param {{ num_output: 2 transpose: true }}")
