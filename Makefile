@@ -62,6 +62,7 @@ bench: $(EXTENSION)
 	@$(VENV_PYTHON) bench/label_noise.py
 	@$(VENV_PYTHON) bench/caffenet.py
 	@$(VENV_PYTHON) bench/data.py
+	@$(VENV_PYTHON) bench/weights.py
 
 cuda-compile: $(PACKAGES)
 	@$(VENV_PYTHON) scripts/cuda_compile.py

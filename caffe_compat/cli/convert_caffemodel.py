@@ -1,4 +1,4 @@
-"""tools/convert_caffemodel.py: put layers of several .caffemodel files, renamed, into one."""
+"""tools/convert_caffemodel.py: weights and means in another format; layers of several files, renamed, in one."""
 
 from __future__ import annotations
 
@@ -12,13 +12,20 @@ from caffe_compat.cli.common import DONE, Parser, command
 from caffe_compat.errors import WeightsError
 from caffe_compat.glog import shape_text
 from caffe_compat.prototxt import read_net
-from caffe_compat.weights.blobs import stored_shape
+from caffe_compat.weights import files, means
 from caffe_compat.weights.merging import Merged, Rename, Source, merge_weights, write_merged
 
-_SUFFIX = ".caffemodel"
 _MAP = re.compile(r"(?:(?P<input>\d+):)?(?P<source>[^=]+)=(?P<target>.+)")
 
 _EXAMPLE = """\
+Formats go by the suffix: .caffemodel and .caffemodel.h5 are Caffe's, .pt a PyTorch state dict (read without running
+code in it), .safetensors; means are .binaryproto or .npy, of shape (C, H, W). In .pt and .safetensors a layer of two
+blobs has the entries <layer>.weight and <layer>.bias, any other <layer>.<index>, counted from 0. The numbers are
+float32, and weights of old files get the shapes of today: fully connected ones (out, in).
+
+  convert_caffemodel bvlc_reference_caffenet.caffemodel caffenet.pt
+  convert_caffemodel ilsvrc_2012_mean.npy mean.binaryproto
+
 A layer that is mapped goes under its new names only (map it to its own name as well to keep that); one that is not
 keeps its name. Where several inputs have a layer, its number says which is meant. The start of a net of two branches:
 
@@ -32,13 +39,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parse(argv)
     *inputs, output = args.files
     _check_output(output, inputs, args.force)
+    if _is_mean(output):
+        return _convert_mean(inputs, output)
     net = read_net(os.fspath(args.model))[0] if args.model else None
     merged = merge_weights(inputs, args.map, net)
     if not merged.layers:
-        raise WeightsError("nothing to write: no layer of the inputs is in the net", path=output)
+        problem = "no layer of the inputs is in the net" if net else "no layer of the inputs has parameters"
+        raise WeightsError(f"nothing to write: {problem}", path=output)
     write_merged(output, merged, net.name if net else Path(output).stem)
     print("\n".join(_report(merged, args.model)))
     print(f"wrote {output}: {len(merged.layers)} layers")
+    return DONE
+
+
+def _convert_mean(inputs: Sequence[str], output: str) -> int:
+    mean = means.read_mean(inputs[0])
+    means.write_mean(output, mean)
+    print(f"wrote {output}: {shape_text(mean.shape)}")
     return DONE
 
 
@@ -46,11 +63,11 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = Parser(
         prog="convert_caffemodel",
         usage="%(prog)s [-h] IN [IN ...] OUT [--model NET] [--map [N:]SRC=DST ...] [--force]",
-        description="Put the layers with parameters of one or more .caffemodel files, renamed, into one.",
+        description="Convert weights or a mean to another format, or put the layers of several files, renamed, in one.",
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("files", nargs="+", metavar="FILE", help=f"the {_SUFFIX} files to read, then the one to write")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="the files to read, then the one to write")
     parser.add_argument("--model", metavar="NET", help="prototxt: keep only its layers, in its order, types checked")
     parser.add_argument(
         "--map",
@@ -63,9 +80,22 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--force", action="store_true", help="overwrite OUT if it exists")
     args = parser.parse_args(argv)
-    if len(args.files) < 2:
+    *inputs, output = args.files
+    if not inputs:
         parser.error("expected at least one input and the output, got one file")
+    if any(map(_is_mean, args.files)):
+        if not all(map(_is_mean, args.files)) or len(inputs) > 1:
+            parser.error(f"expected one mean and where to write it, got {', '.join(args.files)}")
+        if args.model or args.map:
+            parser.error("a mean has no layers: --model and --map are for weights")
+    elif not output.endswith(files.SUFFIXES):
+        known = ", ".join(files.SUFFIXES + means.SUFFIXES)
+        parser.error(f"{output}: expected a name that ends in one of {known}")
     return args
+
+
+def _is_mean(path: str) -> bool:
+    return path.endswith(means.SUFFIXES)
 
 
 def _rename(text: str) -> Rename:
@@ -76,8 +106,6 @@ def _rename(text: str) -> Rename:
 
 
 def _check_output(output: str, inputs: Sequence[str], force: bool) -> None:
-    if not output.endswith(_SUFFIX):
-        raise WeightsError(f"expected a name that ends in {_SUFFIX}; other formats are not written", path=output)
     if any(os.path.exists(path) and os.path.exists(output) and os.path.samefile(path, output) for path in inputs):
         raise WeightsError("is an input: choose another name for the output", path=output)
     if os.path.exists(output) and not force:
@@ -96,4 +124,4 @@ def _place(source: Source) -> str:
 
 
 def _shapes(source: Source) -> str:
-    return ", ".join(shape_text(stored_shape(blob)) for blob in source.layer.blobs)
+    return ", ".join(shape_text(blob.array.shape) for blob in source.layer.blobs.values())

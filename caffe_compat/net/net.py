@@ -19,7 +19,7 @@ from caffe_compat.net.graph import Node
 from caffe_compat.proto import caffe_pb2
 from caffe_compat.prototxt import filter_net, insert_splits, read_net, to_text
 from caffe_compat.prototxt.reading import NetSource
-from caffe_compat.weights import copy_weights, save_caffemodel
+from caffe_compat.weights import copy_weights, save_weights
 
 logger = logging.getLogger("caffe_compat")
 
@@ -33,7 +33,7 @@ class Net(nn.Module):
         source: a prototxt's path or text, or a NetParameter (copied).
         phase: "TRAIN" or "TEST" (or Caffe's number), fixed for good: it picks the layers. The module starts in
             training mode or not accordingly; ``.train()`` and ``.eval()`` only switch dropout (and its like).
-        weights: a ``.caffemodel`` to copy by layer name.
+        weights: a weights file to copy by layer name.
         level, stages: what ``include`` and ``exclude`` rules see besides the phase. Level None keeps the message's.
         path: the file a message or text came from, for errors.
         seed: seeds the crops, mirrors and reading orders of data layers; None draws one from torch's generator.
@@ -108,12 +108,15 @@ class Net(nn.Module):
         return {name: layer.shaped_blobs() for name, layer in self.layers.items() if len(layer.blobs)}
 
     def load_weights(self, path: PathLike) -> None:
-        """Copy a ``.caffemodel`` into the layers of the same name. Raises: WeightsError."""
+        """Copy a weights file (binary, HDF5, ``.pt``, ``.safetensors``) into the layers of the same name.
+
+        Raises: WeightsError.
+        """
         copy_weights(self, path)
 
     def save_weights(self, path: PathLike) -> None:
-        """Write a ``.caffemodel``."""
-        save_caffemodel(self, path)
+        """Write a ``.caffemodel``; in HDF5 if the name ends in ``.h5``. Raises: WeightsError."""
+        save_weights(self, path)
 
     # --- running --------------------------------------------------------------------------------------------
 

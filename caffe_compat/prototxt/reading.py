@@ -43,10 +43,11 @@ def _read(source: str | os.PathLike[str] | M, message: M) -> tuple[M, str | None
     if isinstance(source, str) and _LOOKS_LIKE_TEXT.search(source) and not os.path.exists(source):
         return parse_text(source, message), None
     path = os.fspath(source)
-    return parse_text(_read_text(path), message, path), path
+    return parse_text(read_text(path), message, path), path
 
 
-def _read_text(path: str) -> str:
+def read_text(path: str) -> str:
+    """A prototxt file's text. Raises: PrototxtError naming the file if it cannot be read."""
     try:
         with open(path, encoding="utf-8-sig") as file:
             return file.read()

@@ -22,9 +22,6 @@ def check_options(solver: SolverParameter, path: str | None = None) -> None:
     if solver.regularization_type not in ("L1", "L2"):
         problem = f"Unknown regularization type: {solver.regularization_type}; known: L1, L2"
         raise PrototxtError(problem, path=path, field="regularization_type")
-    if solver.snapshot_format != SolverParameter.BINARYPROTO:
-        problem = expected_got("BINARYPROTO", SolverParameter.SnapshotFormat.Name(solver.snapshot_format))
-        raise PrototxtError(f"{problem}, which is not supported yet", path=path, field="snapshot_format")
     for field, least in _LEAST.items():
         if getattr(solver, field) < least:
             raise PrototxtError(expected_got(f">= {least}", getattr(solver, field)), path=path, field=field)

@@ -27,9 +27,9 @@ from caffe_compat.solver.report import (
 )
 from caffe_compat.solver.scores import MeanScores
 from caffe_compat.solver.signals import Action, ActionRequest
-from caffe_compat.solver.snapshots import check_writable, snapshot_prefix
+from caffe_compat.solver.snapshots import check_writable, find_learned_net, snapshot_files, snapshot_prefix
 from caffe_compat.solver.updater import Updater
-from caffe_compat.weights import SolverState, read_solverstate, save_caffemodel, write_solverstate
+from caffe_compat.weights import SolverState, read_solverstate, save_weights, write_solverstate
 
 log = logging.getLogger("caffe_compat")
 
@@ -233,14 +233,14 @@ class Solver:
     def snapshot(self) -> str:
         """Write ``<prefix>_iter_<N>.caffemodel`` and ``.solverstate``, each whole or not at all.
 
-        Returns the solver state's path.
+        ``snapshot_format: HDF5`` adds ``.h5`` to both. Returns the solver state's path.
         """
         check_writable(self.param.snapshot_prefix, self.path)
-        stem = f"{self.param.snapshot_prefix}_iter_{self.iter}"
-        model, state = f"{stem}.caffemodel", f"{stem}.solverstate"
-        log.info("Snapshotting to binary proto file %s", model)
-        save_caffemodel(self.net, model, self._updater.diffs() if self.param.snapshot_diff else None)
-        log.info("Snapshotting solver state to binary proto file %s", state)
+        model, state = snapshot_files(self.param, self.iter)
+        kind = "HDF5" if self.param.snapshot_format == SolverParameter.HDF5 else "binary proto"
+        log.info("Snapshotting to %s file %s", kind, model)
+        save_weights(self.net, model, self._updater.diffs() if self.param.snapshot_diff else None)
+        log.info("Snapshotting solver state to %s file %s", kind, state)
         history = [blob.cpu().numpy() for blob in self.history]
         write_solverstate(state, SolverState(self.iter, history, model, self._current_step))
         return state
@@ -248,12 +248,13 @@ class Solver:
     def restore(self, path: str | os.PathLike[str]) -> None:
         """Go on from a solver state: its weights file, the history and the iteration. Data start over, as in Caffe.
 
+        A weights file that has been moved along with its solver state is found beside it.
         Raises: WeightsError if either file is missing or does not fit the net; nothing is changed then.
         """
         state = read_solverstate(path)
         self._check_history(state, os.fspath(path))
         if state.learned_net:
-            self.net.load_weights(state.learned_net)
+            self.net.load_weights(find_learned_net(state.learned_net, path))
         for blob, stored in zip(self.history, state.history, strict=True):
             blob.copy_(torch.from_numpy(stored).view(blob.shape))
         log.info("SGDSolver: restoring history")

@@ -1,4 +1,4 @@
-"""Caffe's binary files, ``.caffemodel``, ``.solverstate`` and ``.binaryproto``, to and from arrays."""
+"""Weights, solver states and means: Caffe's files, binary and HDF5, and PyTorch's, to and from arrays."""
 
 from caffe_compat.weights.blobs import (
     StoredBlob,
@@ -8,26 +8,29 @@ from caffe_compat.weights.blobs import (
     write_blob,
     write_blobproto_file,
 )
-from caffe_compat.weights.caffemodel import (
-    copy_weights,
-    read_caffemodel,
-    read_weights_message,
-    save_caffemodel,
-)
+from caffe_compat.weights.caffemodel import save_caffemodel
+from caffe_compat.weights.copying import copy_weights
+from caffe_compat.weights.files import read_caffemodel, read_layers, save_weights, write_layers
+from caffe_compat.weights.hdf5 import save_hdf5
 from caffe_compat.weights.solverstate import SolverState, read_solverstate, write_solverstate
+from caffe_compat.weights.stored import StoredLayer
 
 __all__ = [
     "SolverState",
     "StoredBlob",
+    "StoredLayer",
     "copy_weights",
     "read_blob",
     "read_blobproto_file",
     "read_caffemodel",
+    "read_layers",
     "read_solverstate",
     "read_stored_blob",
-    "read_weights_message",
     "save_caffemodel",
+    "save_hdf5",
+    "save_weights",
     "write_blob",
     "write_blobproto_file",
+    "write_layers",
     "write_solverstate",
 ]

@@ -1,16 +1,16 @@
-"""Starting one net from several trained ones: their layers, under new names, in one ``.caffemodel``."""
+"""Starting one net from several trained ones: their layers, under new names, in one weights file."""
 
 from __future__ import annotations
 
 import difflib
 import os
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from caffe_compat.errors import WeightsError
-from caffe_compat.files import atomic_path
 from caffe_compat.proto import caffe_pb2
-from caffe_compat.weights.caffemodel import read_weights_message
+from caffe_compat.weights.files import read_layers, write_layers
+from caffe_compat.weights.stored import StoredLayer
 
 PathLike = str | os.PathLike[str]
 
@@ -34,7 +34,7 @@ class Source:
     """A layer with parameters in one of the inputs."""
 
     path: str
-    layer: caffe_pb2.LayerParameter
+    layer: StoredLayer
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,13 @@ class Merged:
         layers: (the layer's name in the result, where it comes from), in order.
         left_out: the layers of the inputs that are not in it.
         not_given: the net's layers, of types that have parameters in the inputs, that are not in it.
+        types: the types of the net's layers by name, for inputs that do not tell; empty without a net.
     """
 
     layers: list[tuple[str, Source]]
     left_out: list[Source]
     not_given: list[str]
+    types: dict[str, str]
 
 
 def merge_weights(
@@ -69,29 +71,37 @@ def merge_weights(
         targets.setdefault(id(_find(rename, inputs)), []).append(rename.target)
     sources = [source for layers in inputs for source in layers.values()]
     merged = [(name, source) for source in sources for name in targets.get(id(source), [source.layer.name])]
+    types = {layer.name: layer.type for layer in net.layer} if net is not None else {}
     not_given: list[str] = []
     if net is not None:
-        merged = _fit(merged, net, [rename.target for rename in renames])
-        types = {source.layer.type for source in sources}
+        merged = _fit(merged, types, [rename.target for rename in renames])
         taken = {name for name, _ in merged}
-        not_given = [layer.name for layer in net.layer if layer.type in types and layer.name not in taken]
+        with_parameters = {source.layer.type or types[name] for name, source in merged}
+        with_parameters |= {source.layer.type for source in sources}
+        not_given = [name for name, kind in types.items() if kind in with_parameters and name not in taken]
     _check_names_differ(merged)
     used = {id(source) for _, source in merged}
-    return Merged(merged, [source for source in sources if id(source) not in used], not_given)
+    return Merged(merged, [source for source in sources if id(source) not in used], not_given, types)
 
 
 def write_merged(path: PathLike, merged: Merged, name: str = "") -> None:
-    """Write the layers' names, types and blobs as the ``.caffemodel`` of a net called ``name``, atomically."""
-    message = caffe_pb2.NetParameter(name=name)
-    for target, source in merged.layers:
-        message.layer.add(name=target, type=source.layer.type, blobs=source.layer.blobs)
-    with atomic_path(path) as part:
-        part.write_bytes(message.SerializeToString())
+    """Write the layers' names, types and blobs, those of a net called ``name``, in the format of the suffix.
+
+    Raises: WeightsError for a layer whose file left a shared blob out.
+    """
+    for _, source in merged.layers:
+        if set(source.layer.blobs) != set(range(len(source.layer.blobs))):
+            problem = "a blob that it shares is with another layer only; load the file into its net and save that"
+            raise WeightsError(problem, path=source.path, layer=source.layer.name)
+    write_layers(path, name, [
+        replace(source.layer, name=target, type=source.layer.type or merged.types.get(target, ""))
+        for target, source in merged.layers
+    ])  # fmt: skip
 
 
 def _read(path: str) -> dict[str, Source]:
     """The layers that have parameters, by name; of several with one name the last."""
-    return {layer.name: Source(path, layer) for layer in read_weights_message(path).layer if layer.blobs}
+    return {layer.name: Source(path, layer) for layer in read_layers(path) if layer.blobs}
 
 
 def _find(rename: Rename, inputs: Sequence[dict[str, Source]]) -> Source:
@@ -127,16 +137,15 @@ def _check_names_differ(merged: Sequence[tuple[str, Source]]) -> None:
 
 
 def _fit(
-    merged: Sequence[tuple[str, Source]], net: caffe_pb2.NetParameter, asked_for: Sequence[str]
+    merged: Sequence[tuple[str, Source]], types: dict[str, str], asked_for: Sequence[str]
 ) -> list[tuple[str, Source]]:
-    """Those that ``net`` has, in its order."""
-    types = {layer.name: layer.type for layer in net.layer}
+    """Those that a net with layers of these types has, in its order."""
     for name in asked_for:
         if name not in types:
             raise WeightsError(f"no layer {name!r} in the net: {_choices(name, types)}")
     fitting = [(name, source) for name, source in merged if name in types]
     for name, source in fitting:
-        if source.layer.type != types[name]:
+        if source.layer.type and source.layer.type != types[name]:
             raise WeightsError(
                 f"it is of type {source.layer.type}, the net's {name!r} of type {types[name]}",
                 path=source.path,

@@ -185,7 +185,8 @@ def test_wrong_usage(files: Files, capsys: pytest.CaptureFixture[str]) -> None:
     message = fails(files, capsys, "--map", "conv1=x", files.clean, files.out)
     assert "the files come before --map" in message
     assert "at least one input and the output" in fails(files, capsys, files.clean)
-    assert "ends in .caffemodel" in fails(files, capsys, files.clean, files.out.with_suffix(".pt"))
+    message = fails(files, capsys, files.clean, files.out.with_suffix(".h5"))
+    assert "ends in one of .caffemodel, .caffemodel.h5, .pt, .safetensors, .binaryproto, .npy" in message
     assert fails(files, capsys, files.out.parent / "no.caffemodel", files.out).endswith("no.caffemodel: no such file")
 
 

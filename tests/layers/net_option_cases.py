@@ -225,6 +225,24 @@ BLOBS: list[Row] = [
         stored(f"{SHAPE} double_data: 1 double_data: 3"),
         expect=has_weight([1, 2], [1, 3]),
     ),
+    Changes(  # FLOAT16: 1 is 0x3C00, 2 is 0x4000, 3 is 0x4200
+        "BlobProto.raw_data",
+        stored(rf'{SHAPE} raw_data_type: FLOAT16 raw_data: "\x00\x3c\x00\x40"'),
+        stored(rf'{SHAPE} raw_data_type: FLOAT16 raw_data: "\x00\x3c\x00\x42"'),
+        expect=has_weight([1, 2], [1, 3]),
+    ),
+    Changes(
+        "BlobProto.raw_data_type",
+        stored(rf'{SHAPE} raw_data_type: FLOAT16 raw_data: "\x00\x3c\x00\x40"'),
+        stored(rf'{SHAPE} raw_data_type: FLOAT raw_data: "\x00\x3c\x00\x40"'),
+        refused="holds 1 numbers",
+    ),
+    NoEffect(
+        "BlobProto.cut_index",
+        "the reader of files uses it while a blob is apart from its message",
+        stored(f"{SHAPE} data: 1 data: 2"),
+        stored(f"{SHAPE} data: 1 data: 2 cut_index: 1"),
+    ),
     NoEffect(
         "BlobProto.diff",
         NOT_READ,

@@ -208,7 +208,7 @@ SNAPSHOTS: list[Row] = [
     replaced("snapshot_prefix", '"s_"', '"s_t"', SAVED),
     added("snapshot_diff", "snapshot_diff: true", SAVED),
     added("snapshot_after_train", QUIET, SAVED),
-    added("snapshot_format", "snapshot_format: HDF5", SAVED, refused="expected BINARYPROTO"),
+    added("snapshot_format", "snapshot_format: HDF5", SAVED),
 ]
 
 DEVICE: list[Row] = [

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
-from tiny_nets import CLASSIFIER, make_solver, weights
+from tiny_nets import CLASSIFIER, feed, make_solver, weights
 
 from caffe_compat.errors import CaffeCompatError, PrototxtError, WeightsError
 from caffe_compat.proto.caffe_pb2 import NetParameter, SolverParameter
@@ -107,12 +109,10 @@ def test_a_write_that_fails_leaves_nothing_new(monkeypatch: pytest.MonkeyPatch) 
     old = {name: Path(name).read_bytes() for name in files()}
     solver.net.params["ip"][0].data.fill_(7)
 
-    def full(self: Path, data: bytes) -> int:
-        with open(self, "wb") as file:
-            file.write(data[: len(data) // 2])
+    def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         solver.snapshot()
     assert {name: Path(name).read_bytes() for name in files()} == old
@@ -180,9 +180,74 @@ def test_weights_that_do_not_fit(snapshot: str) -> None:
         make_solver("").restore(snapshot)
 
 
-def test_hdf5_is_refused_for_now() -> None:
-    with pytest.raises(PrototxtError, match="snapshot_format: expected BINARYPROTO, got HDF5, which is not supported"):
-        make_solver("snapshot_format: HDF5")
+def test_weights_that_were_moved_with_their_state_are_found(snapshot: str, log: pytest.LogCaptureFixture) -> None:
+    Path("moved").mkdir()
+    for name in files():
+        Path(name).rename(f"moved/{name}")
+    solver = make_solver("momentum: 0.9")
+    solver.restore("moved/s_iter_2.solverstate")
+    assert np.array_equal(weights(solver)[0], read_caffemodel("moved/s_iter_2.caffemodel")["ip"][0])
+    assert log.messages.count(
+        "moved/s_iter_2.solverstate: the weights it names, s_iter_2.caffemodel, are not there; "
+        "taking moved/s_iter_2.caffemodel"
+    ) == 1  # fmt: skip
+    Path("moved/s_iter_2.caffemodel").unlink()
+    refuses(make_solver("momentum: 0.9"), "moved/s_iter_2.solverstate",
+            "s_iter_2.caffemodel: no such file, nor is moved/s_iter_2.caffemodel; moved/s_iter_2.solverstate names it",
+    )  # fmt: skip
+
+
+def test_weights_where_the_state_says_come_first(snapshot: str, log: pytest.LogCaptureFixture) -> None:
+    Path("moved").mkdir()
+    Path(snapshot).rename("moved/s.solverstate")
+    Path("moved/s_iter_2.caffemodel").write_bytes(b"another one")
+    make_solver("momentum: 0.9").restore("moved/s.solverstate")
+    assert not [line for line in log.messages if "taking" in line]
+
+
+# --- HDF5 -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["SGD", "Adam"])
+def test_a_run_in_two_parts_is_one_run_in_hdf5(kind: str, log: pytest.LogCaptureFixture) -> None:
+    options = f'type: "{kind}" momentum: 0.9 lr_policy: "multistep" gamma: 0.5 stepvalue: 1'
+    options += ' snapshot_format: HDF5 snapshot_prefix: "s"'
+    whole = make_solver(options)
+    whole.step(2)
+    assert whole.snapshot() == "s_iter_2.solverstate.h5"
+    assert files() == ["s_iter_2.caffemodel.h5", "s_iter_2.solverstate.h5"]
+    assert log.messages[-2:] == [
+        "Snapshotting to HDF5 file s_iter_2.caffemodel.h5",
+        "Snapshotting solver state to HDF5 file s_iter_2.solverstate.h5",
+    ]
+    state = read_solverstate("s_iter_2.solverstate.h5")
+    assert (state.iteration, state.learned_net, state.current_step) == (2, "s_iter_2.caffemodel.h5", 1)
+    whole.step(2)
+    second = make_solver(options, num_batches=6)
+    feed(second.net, 6, first=2)
+    second.restore("s_iter_2.solverstate.h5")
+    second.step(2)
+    assert state_of(second) == state_of(whole)
+
+
+def test_hdf5_snapshots_have_diffs_if_asked_for() -> None:
+    solver = make_solver('snapshot_format: HDF5 snapshot_diff: true snapshot_prefix: "s"')
+    solver.step(1)
+    before = weights(solver)
+    solver.step(1)
+    solver.snapshot()
+    with h5py.File("s_iter_2.caffemodel.h5") as file:
+        for index, (old, new) in enumerate(zip(before, weights(solver), strict=True)):
+            assert file[f"diff/ip/{index}"][()] == pytest.approx(old - new, abs=1e-6)
+
+
+def test_what_cannot_be_resumed_from_in_hdf5() -> None:
+    make_solver('momentum: 0.9 snapshot_format: HDF5 snapshot_prefix: "s"').snapshot()
+    solver = make_solver("momentum: 0.9")
+    refuses(solver, "s_iter_0.caffemodel.h5", "s_iter_0.caffemodel.h5: not a solver state: no group 'history' in it")
+    refuses(make_solver("", CLASSIFIER), "s_iter_0.solverstate.h5", "history blobs: expected 2, got 3")
+    Path("s_iter_0.solverstate.h5").write_bytes(Path("s_iter_0.solverstate.h5").read_bytes()[:-100])
+    refuses(solver, "s_iter_0.solverstate.h5", "s_iter_0.solverstate.h5: not an HDF5 file, or broken")
 
 
 def test_blobs_are_read_back(snapshot: str) -> None:

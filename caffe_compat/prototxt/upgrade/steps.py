@@ -84,6 +84,11 @@ def upgrade_net(net: Net, path: str | None = None) -> Net:
     return upgraded
 
 
+def solver_needs_upgrade(solver: caffe_pb2.SolverParameter) -> bool:
+    """Whether ``upgrade_solver`` would change ``solver``."""
+    return solver_type.is_needed(solver)
+
+
 def upgrade_solver(solver: caffe_pb2.SolverParameter, path: str | None = None) -> caffe_pb2.SolverParameter:
     """A copy of ``solver`` whose ``solver_type`` (enum), if there is one, has become ``type`` (string).
 
