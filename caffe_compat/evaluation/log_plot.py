@@ -18,6 +18,7 @@ SUFFIXES = (".png", ".svg", ".pdf")
 _COLOURS = ("#000000", "#E69F00", "#0072B2", "#56B4E9", "#D55E00", "#009E73", "#CC79A7")
 _DASHES = ("-", "--", "-.", ":")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_MOST_LINES_INSIDE = 4  # in a legend inside the axes; a longer one stands beside them
 _WIDE_RANGE = 100  # losses that differ by more are shown on a logarithmic axis
 
 
@@ -40,17 +41,19 @@ class Curve:
 
 
 def read_series(paths: Sequence[str | os.PathLike[str]]) -> list[Series]:
-    """The runs of the logs, named after their files, and numbered where one file has several.
+    """The runs of the logs, named after their files (with the folders where those are alike), and numbered where one
+    file has several.
 
     Raises: DataError for a log without any numbers.
     """
     found = []
+    alike = len({Path(path).stem for path in paths}) < len(paths)
     for path in paths:
         runs = [run for run in join_resumed(parse_log(path)) if run.losses or run.tests]
         if not runs:
             raise DataError("no losses and no test outputs in it: not a log of caffe train?", path=os.fspath(path))
-        stem = Path(path).stem
-        found += [Series(f"{stem}, run {n}" if len(runs) > 1 else stem, run) for n, run in enumerate(runs, start=1)]
+        name = os.fspath(path) if alike else Path(path).stem
+        found += [Series(f"{name}, run {n}" if len(runs) > 1 else name, run) for n, run in enumerate(runs, start=1)]
     return found
 
 
@@ -110,7 +113,8 @@ def _draw_panel(axes: Any, title: str, lines: Sequence[Curve]) -> None:
     axes.set_ylabel(title)
     axes.grid(color="0.85", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8)
+    beside = {"loc": "upper left", "bbox_to_anchor": (1, 1)} if len(lines) > _MOST_LINES_INSIDE else {}
+    axes.legend(frameon=False, fontsize=8, **beside)
 
 
 def _style(curve: Curve) -> dict[str, Any]:

@@ -41,7 +41,10 @@ def test_several_test_nets_and_another_delimiter(tmp_path: Path) -> None:
 
 def test_wrong_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for argv, message in (
-        ([str(GOLDEN / "run/time.log"), str(tmp_path)], "time.log: no outputs of a net in it: not a log of caffe train?"),
+        (
+            [str(GOLDEN / "run/time.log"), str(tmp_path)],
+            "time.log: no outputs of a net in it: not a log of caffe train?",
+        ),
         (["none.log", str(tmp_path)], "none.log"),
         ([str(LOG), str(tmp_path / "none")], "none"),
         ([str(LOG), str(tmp_path), "--delimiter=::"], "expected one character"),

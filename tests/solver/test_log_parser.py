@@ -110,7 +110,7 @@ def test_a_resume_told_after_solving() -> None:
 
 
 def test_lines_of_others_are_passed_over() -> None:
-    noise = "name: \"Iteration 7, loss = 3\"\n 10%|####   | 5/50\nIteration 9, lr = 5\nW0720 00:00:21.5 1 x] cut\n"
+    noise = 'name: "Iteration 7, loss = 3"\n 10%|####   | 5/50\nIteration 9, lr = 5\nW0720 00:00:21.5 1 x] cut\n'
     assert repr(parse(OLD.replace("\n", "\n" + noise))) == repr(parse(OLD))
     assert parse(noise) == []
 
