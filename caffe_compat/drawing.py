@@ -72,7 +72,7 @@ def to_dot(
 
 
 _STYLE = [
-    '  node [shape=box, style="rounded,filled", fontname="sans-serif", fontsize=11, color="#555555", margin="0.12,0.06"];',
+    '  node [shape=box, style="rounded,filled", fontname="sans-serif", fontsize=11, color="#555555"];',
     '  edge [fontname="sans-serif", fontsize=9, color="#555555", fontcolor="#333333", arrowsize=0.7];',
 ]
 _BLOB = 'shape=ellipse, style=solid, fontsize=10, margin="0.05,0.02"'

@@ -138,8 +138,9 @@ def test_what_is_missing_is_named(
     assert ending("net.gif") == "net.gif: expected a name that ends in .png, .svg, .pdf, .dot, got .gif"
     assert ending("net.png", "none.prototxt") == "none.prototxt: no such file"
     monkeypatch.setenv("PATH", str(tmp_path))
-    if pytest.importorskip("graphviz"):
-        assert "the program dot: apt-get install graphviz" in ending("net.png")
-    monkeypatch.setitem(sys.modules, "graphviz", None)
-    assert "the Python package graphviz: pip install graphviz" in ending("net.png")
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "graphviz", None)
+        assert "the Python package graphviz: pip install graphviz" in ending("net.png")
+    pytest.importorskip("graphviz")
+    assert "the program dot: apt-get install graphviz" in ending("net.png")
     assert list(tmp_path.iterdir()) == []

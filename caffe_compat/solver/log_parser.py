@@ -153,7 +153,7 @@ def parse_log(path: str | os.PathLike[str]) -> list[Run]:
 
 
 def join_resumed(runs: Iterable[Run]) -> list[Run]:
-    """The runs, each with those that went on from its snapshots in it: what they did again counts, not the first try."""
+    """The runs, each with those that went on from its snapshots in it; what they did again replaces the first try."""
     joined: list[Run] = []
     for run in runs:
         if run.resumed and joined:
