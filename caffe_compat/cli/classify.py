@@ -15,7 +15,7 @@ from caffe_compat.errors import DataError, expected_got
 from caffe_compat.evaluation.classification import Classifier, Preprocessing, read_images, read_mean
 from caffe_compat.files import atomic_path
 from caffe_compat.net import Net
-from caffe_compat.solver.device import gpu_of_flag
+from caffe_compat.solver.device import gpus_of_flag
 
 _TOP = 5
 
@@ -23,7 +23,7 @@ _TOP = 5
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     args = _parse(argv)
-    device = torch.device("cuda", gpu_of_flag("0")) if args.gpu else torch.device("cpu")
+    device = torch.device("cuda", gpus_of_flag("0")[0]) if args.gpu else torch.device("cpu")
     net = Net(args.model_def, "TEST", args.pretrained_model).to(device)
     channels = net.blob_shapes[net.inputs[0]][1] if net.inputs else 3
     how = Preprocessing(
@@ -51,8 +51,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = Parser(prog="classify", description="Classify images with a deploy net.")
-    parser.add_argument("input_file", help="an image, a folder of images, or a .npy of images (N, H, W, K), RGB in [0, 1]")
-    parser.add_argument("output_file", nargs="?", help="the .npy to write, (N, classes); without it the best are printed")
+    parser.add_argument(
+        "input_file", help="an image, a folder of images, or a .npy of images (N, H, W, K), RGB in [0, 1]"
+    )
+    parser.add_argument(
+        "output_file", nargs="?", help="the .npy to write, (N, classes); without it the best are printed"
+    )
     parser.add_argument("--model_def", required=True, help="the deploy net's prototxt file")
     parser.add_argument("--pretrained_model", required=True, help="the trained weights")
     parser.add_argument("--gpu", action="store_true", help="use a GPU")
@@ -61,9 +65,11 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
                         help="the size images are resized to before they are cropped")  # fmt: skip
     parser.add_argument("--mean_file", help="the mean to subtract, .npy or .binaryproto; without it none")
     parser.add_argument("--input_scale", type=float, default=1.0, help="multiplies what is left after the mean")
-    parser.add_argument("--raw_scale", type=float, default=255.0, help="multiplies pixels, from 0 to 1, before the mean")
+    parser.add_argument(
+        "--raw_scale", type=float, default=255.0, help="multiplies pixels, from 0 to 1, before the mean"
+    )
     parser.add_argument("--channel_swap", type=_numbers, metavar="ORDER",
-                        help="the channels in the net's order; 2,1,0 (BGR) if not given and there are three")  # fmt: skip
+                        help="the channels in the net's order; 2,1,0 (BGR) if not given, for three")  # fmt: skip
     parser.add_argument("--ext", default="jpg", help="the ending of the files to take from a folder")
     parser.add_argument("--labels_file", help="the names of the classes, one a line")
     parser.add_argument("--print_results", action="store_true", help=f"print the {_TOP} best of each image")
@@ -85,7 +91,9 @@ def _labels(path: str | None, classes: int) -> list[str]:
         return [""] * classes
     names = Path(path).read_text(encoding="utf-8").splitlines()
     if len(names) != classes:
-        raise DataError(expected_got(f"a line for each of the net's {classes} classes", f"{len(names)} lines"), path=path)
+        raise DataError(
+            expected_got(f"a line for each of the net's {classes} classes", f"{len(names)} lines"), path=path
+        )
     return names
 
 

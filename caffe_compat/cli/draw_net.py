@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     net, path = read_net(args.input_net_proto_file)
     if args.phase != "ALL":
-        net = filter_net(net, caffe_pb2.NetState(phase=caffe_pb2.Phase.Value(args.phase)), path)
+        net = filter_net(net, caffe_pb2.NetState(phase=args.phase), path)
     dot = to_dot(net, args.rankdir, args.display_lrm, display_phases=args.phase == "ALL")
     draw(dot, args.output_image_file)
     print(f"Drawing net to {args.output_image_file}")

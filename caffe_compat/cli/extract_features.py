@@ -15,7 +15,7 @@ from caffe_compat.data.lmdb_store import write_database
 from caffe_compat.errors import DataError
 from caffe_compat.evaluation.features import check_blobs, extract_features
 from caffe_compat.net import Net
-from caffe_compat.solver.device import gpu_of_flag
+from caffe_compat.solver.device import gpus_of_flag
 
 log = logging.getLogger("caffe_compat")
 
@@ -73,4 +73,4 @@ def _device(args: argparse.Namespace) -> torch.device:
         return torch.device("cpu")
     log.error("Using GPU")
     log.error("Using Device_id=%d", args.device_id)
-    return torch.device("cuda", gpu_of_flag(str(args.device_id)))
+    return torch.device("cuda", gpus_of_flag(str(args.device_id))[0])
