@@ -6,12 +6,16 @@ lines glog's prefix, ``I1123 17:28:13.268692 20096 solver.cpp:347] ``, and print
 
 from __future__ import annotations
 
+import getpass
 import logging
 import math
+import os
+import platform
 import sys
 import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TextIO
 
 LOGGER_NAME = "caffe_compat"
@@ -32,16 +36,36 @@ class GlogFormatter(logging.Formatter):
 
 
 def set_up_logging(stream: TextIO | None = None, level: int = logging.INFO) -> None:
-    """Send the library's log to ``stream`` (stderr by default) as glog lines. Calling again replaces the stream."""
+    """Send the library's log to ``stream`` (stderr by default) as glog lines. Calling again replaces the stream.
+
+    A file that ``log_to_folder`` opened stays.
+    """
     logger = logging.getLogger(LOGGER_NAME)
     for handler in list(logger.handlers):
-        if isinstance(handler.formatter, GlogFormatter):
+        if isinstance(handler.formatter, GlogFormatter) and not isinstance(handler, logging.FileHandler):
             logger.removeHandler(handler)
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(GlogFormatter())
     logger.addHandler(handler)
     logger.setLevel(level)
     logger.propagate = False
+
+
+def log_to_folder(folder: str | os.PathLike[str], program: str) -> Path:
+    """Send the library's log to a new file in ``folder`` too, named as glog does; returns its path.
+
+    ``<program>.INFO`` beside it is a link to the newest. Raises: OSError, for example if there is no such folder.
+    """
+    started = time.strftime("%Y%m%d-%H%M%S")
+    host, user = platform.node() or "(unknown)", getpass.getuser()
+    path = Path(folder) / f"{program}.{host}.{user}.log.INFO.{started}.{os.getpid()}"
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(GlogFormatter())
+    logging.getLogger(LOGGER_NAME).addHandler(handler)
+    link = path.with_name(f"{program}.INFO")
+    link.unlink(missing_ok=True)
+    link.symlink_to(path.name)
+    return path
 
 
 def number(value: float) -> str:

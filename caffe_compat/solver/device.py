@@ -17,15 +17,20 @@ def gpu_of_flag(flag: str) -> int | None:
 
     Raises: CaffeCompatError if there is no such GPU, or several are named.
     """
+    numbers = gpus_of_flag(flag)
+    if len(numbers) > 1:
+        raise CaffeCompatError("one net on several GPUs is not supported yet; name one", field="--gpu")
+    return numbers[0] if numbers else None
+
+
+def gpus_of_flag(flag: str) -> list[int]:
+    """All GPUs that ``--gpu`` names; none for an empty flag. Raises: CaffeCompatError if there is no such GPU."""
     if not flag:
-        return None
+        return []
     count = torch.cuda.device_count()
     if not count:
         raise CaffeCompatError("no CUDA device can be used here (leave the flag out to use the CPU)", field="--gpu")
-    numbers = list(range(count)) if flag == "all" else [_number(part, count) for part in flag.split(",")]
-    if len(numbers) > 1:
-        raise CaffeCompatError("one net on several GPUs is not supported yet; name one", field="--gpu")
-    return numbers[0]
+    return list(range(count)) if flag == "all" else [_number(part, count) for part in flag.split(",")]
 
 
 def _number(text: str, count: int) -> int:
