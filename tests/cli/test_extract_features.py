@@ -13,6 +13,7 @@ from databases import records
 
 from caffe_compat import Net
 from caffe_compat.cli.extract_features import main
+from caffe_compat.data.database import open_database
 from caffe_compat.proto.caffe_pb2 import Datum
 from caffe_compat.weights import read_blobproto_file
 
@@ -62,6 +63,14 @@ def test_blobs_go_to_databases(with_images: None, capfd: pytest.CaptureFixture[s
     begin = lines.index("Opening dataset pool")
     assert lines[begin + 4] == "Extracting Features"
     assert "Extracted features of 32 query images for feature blob ip1" in lines[begin:]
+
+
+def test_both_kinds_of_database_get_the_same(golden_run: Path) -> None:
+    pytest.importorskip("plyvel")
+    for backend in ("lmdb", "leveldb"):
+        assert main([WEIGHTS, NET, "ip1", f"features_{backend}", "2", backend]) == 0
+    lmdb, leveldb = (open_database(f"features_{backend}", backend) for backend in ("lmdb", "leveldb"))
+    assert lmdb.read_all(range(len(lmdb))) == leveldb.read_all(range(len(leveldb)))
 
 
 def test_a_line_every_thousand_items(golden_run: Path, capfd: pytest.CaptureFixture[str]) -> None:
