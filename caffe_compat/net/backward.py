@@ -30,7 +30,7 @@ def plan_backward(nodes: Sequence[Node], force_backward: bool) -> None:
         node.detached = [index in labels or not down for index, down in enumerate(given)]
         is_forced = force_backward or (needs and bool(node.layer.param.propagate_down))
         node.forced = [is_forced and not cut for cut in node.detached]
-    _plan_layers(nodes, wanted)
+    _plan_layers(nodes, wanted, needs_backward)
     if force_backward:
         _force_layers(nodes)
 
@@ -52,15 +52,15 @@ def _what_needs_gradient(nodes: Sequence[Node]) -> tuple[list[list[bool]], list[
     return wanted, needs_backward
 
 
-def _plan_layers(nodes: Sequence[Node], wanted: Sequence[Sequence[bool]]) -> None:
+def _plan_layers(nodes: Sequence[Node], wanted: Sequence[Sequence[bool]], needs_backward: Sequence[bool]) -> None:
     """Set ``runs_backward`` and ``propagates``: go backwards, as Caffe does, from what the loss depends on."""
     under_loss: set[str] = set()
     cut: set[str] = set()
-    for node, needs in zip(reversed(nodes), reversed(wanted), strict=True):
+    plan = zip(reversed(nodes), reversed(wanted), reversed(needs_backward), strict=True)
+    for node, needs, is_needed in plan:
         contributes = any(node.loss_weights) or not under_loss.isdisjoint(node.tops)
         is_cut = all(name in cut for name in node.tops)
-        learns = any(blob.requires_grad for blob in node.layer.blobs)
-        works = contributes and not is_cut and (learns or any(needs))
+        works = contributes and not is_cut and is_needed
         logger.info("%s %s backward computation.", node.name, "needs" if works else "does not need")
         node.runs_backward = works
         node.propagates = [works and need and not off for need, off in zip(needs, node.detached, strict=True)]

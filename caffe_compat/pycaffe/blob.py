@@ -136,5 +136,5 @@ class ParameterBlob(Blob):
         if which == "data":
             return self.parameter.detach().view(self._shape)
         if self.parameter.grad is None:
-            self.parameter.grad = torch.zeros_like(self.parameter, memory_format=torch.contiguous_format)
+            self.parameter.grad = torch.zeros_like(self.parameter)
         return self.parameter.grad.view(self._shape)

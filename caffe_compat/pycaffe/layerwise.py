@@ -39,13 +39,16 @@ class LayerwiseNet(Net):
 
     Attributes:
         net_blobs: name -> blob, in the order in which the layers make them.
-        layer_blobs: the parameter blobs of each layer.
+        layers_in_order, layer_blobs: the layers, and the parameter blobs of each.
         before_forward, after_forward, before_backward, after_backward: called with the number of each layer run.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        for parameter in self.parameters():  # a view in another order would be copied by a user's reshape(-1)
+            parameter.data = parameter.data.contiguous()
         self.net_blobs: dict[str, NetBlob] = {}
+        self.layers_in_order: list[Layer] = [node.layer for node in self._nodes]
         self._bottoms: list[list[NetBlob]] = []
         self._tops: list[list[NetBlob]] = []
         for node in self._nodes:
@@ -95,7 +98,7 @@ class LayerwiseNet(Net):
 
     def run_forward(self, first: int, last: int) -> Tensor:
         """Run layers ``first`` to ``last``; returns (and keeps in ``loss``) the weighted sum of their losses."""
-        self._write_back_parameters()
+        self.write_back_parameters()
         losses: list[Tensor] = []
         for index in range(first, last + 1):
             _call(self.before_forward, index)
@@ -109,7 +112,7 @@ class LayerwiseNet(Net):
 
         Raises: RuntimeError if one of them has not run forward.
         """
-        self._write_back_parameters()
+        self.write_back_parameters()
         for index in range(first, last - 1, -1):
             _call(self.before_backward, index)
             if self._nodes[index].runs_backward:
@@ -117,7 +120,10 @@ class LayerwiseNet(Net):
             _call(self.after_backward, index)
 
     def reshape(self) -> None:
-        """Give every blob the shape that follows from the input blobs' shapes. Raises: PrototxtError for what cannot."""
+        """Give every blob the shape that follows from the input blobs' shapes.
+
+        Raises: PrototxtError naming the layer that cannot work on its new bottoms.
+        """
         for node, bottoms, tops in zip(self._nodes, self._bottoms, self._tops, strict=True):
             if node.layer.is_data or node.layer.param.type == "Input":
                 continue
@@ -172,7 +178,8 @@ class LayerwiseNet(Net):
         leaf = memory.clone() if node.bottoms[position] in node.tops else memory.detach()
         return leaf.requires_grad_(node.propagates[position])
 
-    def _write_back_parameters(self) -> None:
+    def write_back_parameters(self) -> None:
+        """Bring what was written into copies of parameters to the GPU."""
         for parameter in self._parameters_in_use:
             parameter.write_back()
 

@@ -9,7 +9,6 @@ from itertools import zip_longest
 from typing import Any
 
 import numpy as np
-import torch
 
 from caffe_compat.errors import expected_got
 from caffe_compat.layers import Layer
@@ -86,7 +85,7 @@ class Net:
         self.top_names = OrderedDict((param.name, list(param.top)) for param in net.proto.layer)
         self.layers: list[Any] = [
             layer.user if isinstance(layer, Python) else BuiltLayer(layer, blobs)
-            for layer, blobs in zip(net.layer.values(), net.layer_blobs, strict=True)
+            for layer, blobs in zip(net.layers_in_order, net.layer_blobs, strict=True)
         ]
         self.layer_dict: OrderedDict[str, Any] = OrderedDict(zip(self._layer_names, self.layers, strict=True))
         blobs_of_layers = zip(self._layer_names, net.layer_blobs, strict=True)
@@ -154,7 +153,7 @@ class Net:
         """
         outs: dict[str, list[Array]] = {}
         for batch in self._batches(inputs):
-            _collect(outs, self.forward(blobs=blobs, **batch))
+            _collect(outs, self.forward(blobs, **batch))
         return self._without_padding(outs, inputs)
 
     def forward_backward_all(
@@ -168,9 +167,9 @@ class Net:
         out_diffs: dict[str, list[Array]] = {}
         forward = self._batches({name: arrays[name] for name in self.inputs if name in arrays})
         backward = self._batches({name: arrays[name] for name in self.outputs if name in arrays})
-        for batch, diff_batch in zip_longest(forward, backward, fillvalue={}):
-            _collect(outs, self.forward(blobs=blobs, **batch))
-            _collect(out_diffs, self.backward(diffs=diffs, **diff_batch))
+        for batch, diff_batch in zip_longest(forward, backward):
+            _collect(outs, self.forward(blobs, **(batch or {})))
+            _collect(out_diffs, self.backward(diffs, **(diff_batch or {})))
         return self._without_padding(outs, arrays), self._without_padding(out_diffs, arrays)
 
     def reshape(self) -> None:
@@ -190,7 +189,7 @@ class Net:
 
         Raises: ValueError if the net begins with another layer, or a shape differs.
         """
-        first = next(iter(self._net.layer.values()))
+        first = self._net.layers_in_order[0]
         if not isinstance(first, MemoryDataLayer):
             raise ValueError("set_input_arrays may only be called if the first layer is a MemoryData layer")
         first.set_input_arrays(data, labels)
@@ -214,13 +213,14 @@ class Net:
 
     def copy_from(self, path: PathLike) -> None:
         """Copy a weights file into the layers of the same name. Raises: WeightsError."""
+        self._net.write_back_parameters()
         self._net.load_weights(path)
 
     load_hdf5 = copy_from
 
     def save(self, path: PathLike) -> None:
         """Write a ``.caffemodel``."""
-        self._write_back()
+        self._net.write_back_parameters()
         self._net.save_weights(path)
 
     def save_hdf5(self, path: PathLike) -> None:
@@ -231,13 +231,8 @@ class Net:
 
     def share_with(self, other: Net) -> None:
         """Let the layers that ``other`` has too use the memory of its parameters. Raises: WeightsError."""
-        self._write_back()
+        self._net.write_back_parameters()
         share_parameters(other._net, self._net)
-
-    def _write_back(self) -> None:
-        for blobs in self.params.values():
-            for blob in blobs:
-                blob.write_back()
 
     # --- helpers --------------------------------------------------------------------------------------------
 
@@ -269,7 +264,7 @@ class Net:
                 raise ValueError(f"{what} {name!r} is not batch sized: {sizes}")
             getattr(blob, which)[...] = array
 
-    def _batches(self, arrays: Mapping[str, Any]) -> Iterator[dict[str, Array]]:
+    def _batches(self, arrays: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """Rows of the net's batch size, of all arrays together; zeros behind the last ones."""
         if not arrays:
             return
