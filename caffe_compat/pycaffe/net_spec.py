@@ -121,11 +121,11 @@ class _Writer:
         layer.bottom.extend(self._layers[top.fn].top[top.n] for top in fn.inputs)
         layer.top.extend(layer.bottom if fn.in_place else [self._name(top, fn) for top in fn.tops])
         layer.name = self._name(fn.tops[0] if fn.tops else fn, fn)
-        own = _PARAM_FIELDS.get(fn.type_name)
         for field, value in fn.params.items():
-            is_own = own is not None and not field.endswith("param")
-            target = getattr(layer, str(own)) if is_own and _has(getattr(layer, str(own)), field) else layer
-            _assign(target, field, value)
+            try:
+                _assign(_holder(layer, field), field, value)
+            except (AttributeError, TypeError, ValueError) as exc:
+                raise type(exc)(f'layer "{layer.name}" ({layer.type}): {field}: {exc}') from exc
         return layer
 
     def _name(self, what: Named, fn: Function) -> str:
@@ -142,6 +142,14 @@ def _param_fields() -> dict[str, str]:
 
 
 _PARAM_FIELDS = _param_fields()
+
+
+def _holder(layer: caffe_pb2.LayerParameter, field: str) -> Any:
+    """Where ``field`` belongs: the options of the layer's type, else the layer itself."""
+    own = _PARAM_FIELDS.get(layer.type)
+    if own is None or field.endswith("param"):
+        return layer
+    return getattr(layer, own) if _has(getattr(layer, own), field) else layer
 
 
 def _has(message: Message, field: str) -> bool:

@@ -92,7 +92,9 @@ def test_lenet_by_net_spec_and_solver_step(caffe: Any, golden_run: Path) -> None
             right = 0
             for _ in range(2):
                 solver.test_nets[0].forward()
-                right += sum(solver.test_nets[0].blobs["score"].data.argmax(1) == solver.test_nets[0].blobs["label"].data)
+                right += sum(
+                    solver.test_nets[0].blobs["score"].data.argmax(1) == solver.test_nets[0].blobs["label"].data
+                )
             correct.append(right / 32)
     assert train_loss[-5:].mean() < 0.5 * train_loss[:5].mean()
     assert correct[-1] > 0.5
@@ -102,7 +104,9 @@ def test_classification(caffe: Any, golden_run: Path) -> None:
     """Tutorial 00: a deploy net with weights, reshaped; a Transformer; an image; the same answer on a batch."""
     weights = "snap_BINARYPROTO_iter_30.caffemodel"
     text = Path("train_val.prototxt").read_text()
-    deploy = inputs(data=(10, 3, 16, 16)) + text[text.index('layer { name: "conv1"') : text.index('layer { name: "loss"')]
+    deploy = (
+        inputs(data=(10, 3, 16, 16)) + text[text.index('layer { name: "conv1"') : text.index('layer { name: "loss"')]
+    )
     Path("deploy.prototxt").write_text(deploy + layer_text("Softmax", "ip1", "prob", name="prob"))
     blob = caffe.proto.caffe_pb2.BlobProto()
     blob.ParseFromString(Path("mean.binaryproto").read_bytes())
@@ -116,7 +120,9 @@ def test_classification(caffe: Any, golden_run: Path) -> None:
     transformer.set_raw_scale("data", 255)
     transformer.set_channel_swap("data", (2, 1, 0))
     transformer.set_input_scale("data", 0.0078125)
-    names, labels = zip(*(line.split() for line in Path(golden_run / "train.txt").read_text().splitlines()), strict=True)
+    names, labels = zip(
+        *(line.split() for line in Path(golden_run / "train.txt").read_text().splitlines()), strict=True
+    )
     images = [caffe.io.load_image(str(golden_run / "images" / name)) for name in names[:20]]
     net.blobs["data"].reshape(20, 3, 16, 16)
     net.blobs["data"].data[...] = [transformer.preprocess("data", image) for image in images]
@@ -209,7 +215,9 @@ def test_the_filter_surgery_of_the_same_tutorial(caffe: Any) -> None:
 def test_a_python_loss_layer(caffe: Any) -> None:
     """The tutorial's Euclidean loss between two inner products, against the built-in one."""
     ip = 'inner_product_param {{ num_output: 10 weight_filler {{ type: "xavier" }} }} param {{ name: "{}" }}'
-    body = inputs(data=(7, 5)) + "".join(layer_text("InnerProduct", "data", n, ip.format(n), name=n) for n in ("ip", "ip2"))
+    body = inputs(data=(7, 5)) + "".join(
+        layer_text("InnerProduct", "data", n, ip.format(n), name=n) for n in ("ip", "ip2")
+    )
     python = 'python_param { module: "face_layers" layer: "EuclideanLossLayer" } loss_weight: 1'
     ends = {
         name: f'layer {{ name: "loss" type: "{name}" bottom: "ip" bottom: "ip2" top: "loss" {options} }}'
