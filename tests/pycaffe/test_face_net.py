@@ -1,4 +1,4 @@
-"""Net and Blob of the pycaffe face: what scripts do with them. Witnesses: numpy, torch, and real Caffe's rules by hand."""
+"""Net and Blob of the pycaffe face, as scripts use them. Witnesses: numpy, torch, Caffe's rules by hand."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ TEXT = f"""
     layer {{ name: "conv" type: "Convolution" bottom: "data" top: "conv"
             convolution_param {{ num_output: 11 kernel_size: 2 pad: 3 {FILLER} }} }}
     layer {{ name: "relu" type: "ReLU" bottom: "conv" top: "conv" }}
-    layer {{ name: "ip" type: "InnerProduct" bottom: "conv" top: "ip_blob" inner_product_param {{ num_output: 10 {FILLER} }} }}
+    layer {{ name: "ip" type: "InnerProduct" bottom: "conv" top: "ip_blob"
+            inner_product_param {{ num_output: 10 {FILLER} }} }}
     layer {{ name: "aside" type: "Softmax" bottom: "ip_blob" top: "prob" }}
     layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "ip_blob" bottom: "label" top: "loss" }}
 """

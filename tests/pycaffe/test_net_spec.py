@@ -35,7 +35,8 @@ def test_a_net_and_its_text() -> None:
         layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" param { lr_mult: 1 } param { lr_mult: 2 }
                 convolution_param { num_output: 3 kernel_size: 3 stride: 1 stride: 2 } }
         layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }
-        layer { name: "pool" type: "Pooling" bottom: "conv" top: "pool" pooling_param { pool: AVE global_pooling: true } }
+        layer { name: "pool" type: "Pooling" bottom: "conv" top: "pool"
+                pooling_param { pool: AVE global_pooling: true } }
         layer { name: "silence" type: "Silence" bottom: "label" }
         layer { name: "loss" type: "SoftmaxWithLoss" bottom: "pool" bottom: "label" top: "loss" loss_weight: 0.5
                 include { phase: TRAIN } loss_param { ignore_label: -1 } }

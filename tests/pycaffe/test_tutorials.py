@@ -1,4 +1,4 @@
-"""The idioms of Caffe's tutorials (classification, LeNet, net surgery, Python layers, deep dream) as they are written."""
+"""The idioms of Caffe's tutorials (classification, LeNet, net surgery, Python layers, deep dream), word for word."""
 
 from __future__ import annotations
 
