@@ -169,6 +169,17 @@ def test_backward_reads_the_blobs_as_they_are_now(net: caffe.Net) -> None:
     np.testing.assert_allclose(net.params["ip"][0].diff, expected, rtol=1e-5, atol=1e-7)
 
 
+def test_a_layer_in_place_knows_the_bottom_that_it_wrote_over() -> None:
+    """A slope below 0 turns the sign around, so that the top does not tell which slope it was."""
+    relu = layer_text("ReLU", "x", "x", "relu_param { negative_slope: -0.5 }")
+    net = caffe.Net(f"force_backward: true {inputs(x=(4,))} {relu}", caffe.TEST)
+    net.blobs["x"].data[...] = [-2, -1, 1, 2]
+    net.forward()
+    assert net.blobs["x"].data.tolist() == [1, 0.5, 1, 2]
+    net.blobs["x"].diff[...] = 1
+    assert net.backward()["x"].tolist() == [-0.5, -0.5, 1, 1]
+
+
 def test_what_a_layer_made_of_its_bottoms_counts_whatever_its_top_holds_now() -> None:
     """A deviation: Caffe's Softmax takes its gradient from the top's data, here from what it computed."""
     net = caffe.Net(f"force_backward: true {inputs(x=(1, 3))} {layer_text('Softmax', 'x', 'y')}", caffe.TEST)
