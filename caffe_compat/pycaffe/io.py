@@ -17,7 +17,6 @@ from caffe_compat.errors import DataError, expected_got
 from caffe_compat.layers.python_blobs import Array
 from caffe_compat.proto import caffe_pb2
 from caffe_compat.weights import read_blob, write_blob
-from caffe_compat.weights.blobs import fill_blob, stored_shape
 
 # How much red, green and blue count in grey: what pycaffe's skimage takes.
 _LUMINANCE = np.array([0.2125, 0.7154, 0.0721], np.float32)
@@ -30,17 +29,22 @@ def blobproto_to_array(blob: caffe_pb2.BlobProto, return_diff: bool = False) -> 
     """The data of ``blob``, or its diff, float64, in the stored shape. Raises: WeightsError if the sizes disagree."""
     if not return_diff:
         return read_blob(blob).astype(np.float64)
-    diff = caffe_pb2.BlobProto(data=blob.diff, double_data=blob.double_diff)
-    diff.shape.dim.extend(stored_shape(blob))
-    return read_blob(diff).astype(np.float64)
+    diffs = caffe_pb2.BlobProto()
+    diffs.CopyFrom(blob)
+    diffs.ClearField("data")
+    diffs.ClearField("double_data")
+    diffs.data.extend(blob.diff)
+    diffs.double_data.extend(blob.double_diff)
+    return read_blob(diffs).astype(np.float64)
 
 
 def array_to_blobproto(arr: Array, diff: Array | None = None) -> caffe_pb2.BlobProto:
     """Raises: ValueError if the shapes differ."""
     if diff is not None and np.shape(diff) != np.shape(arr):
         raise ValueError(f"diff: {expected_got(f'the shape of the data, {np.shape(arr)}', np.shape(diff))}")
-    blob = caffe_pb2.BlobProto()
-    fill_blob(blob, arr, diff)
+    blob = write_blob(arr)
+    if diff is not None:
+        blob.diff.extend(np.asarray(diff, np.float32).ravel().tolist())
     return blob
 
 
