@@ -27,12 +27,14 @@ class UserLayer:
     called in every forward pass, and ``backward(top, propagate_down, bottom)``; bottom and top are lists of Blobs.
 
     Attributes:
+        type: "Python".
         param_str: ``python_param { param_str }``.
         phase: 0 for TRAIN, 1 for TEST.
         blobs: the parameter blobs; ``self.blobs.add_blob(2, 3)`` in ``setup`` makes one, of zeros. ``backward``
             writes their gradients of this pass into ``diff``, which is zero before.
     """
 
+    type = "Python"
     param_str: str
     phase: int
     blobs: ParameterBlobs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,24 +11,11 @@ import numpy as np
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-class Blob:
-    """``data`` and ``diff``, two arrays of one shape.
+class Shaped:
+    """What pycaffe tells of a blob's shape."""
 
-    Both are written into, ``blob.data[...] = values``, and keep what is written there until the next change of shape.
-    """
-
-    def __init__(self, shape: tuple[int, ...] = (0,)) -> None:
+    def __init__(self, shape: tuple[int, ...]) -> None:
         self._shape = shape
-        self._data = np.zeros(math.prod(shape), np.float32)
-        self._diff = np.zeros_like(self._data)
-
-    @property
-    def data(self) -> Array:
-        return self._data[: self.count].reshape(self._shape)
-
-    @property
-    def diff(self) -> Array:
-        return self._diff[: self.count].reshape(self._shape)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -59,11 +47,36 @@ class Blob:
             raise ValueError(f"num, channels, height and width are for 4 axes at most, not for shape {self._shape}")
         return self._shape[axis] if axis < len(self._shape) else 1
 
+
+def checked_shape(shape: Sequence[int]) -> tuple[int, ...]:
+    """``shape`` as integers. Raises: ValueError for a negative size."""
+    if any(size < 0 for size in shape):
+        raise ValueError(f"expected no negative size, got {tuple(shape)}")
+    return tuple(int(size) for size in shape)
+
+
+class Blob(Shaped):
+    """``data`` and ``diff``, two arrays of one shape.
+
+    Both are written into, ``blob.data[...] = values``, and keep what is written there until the next change of shape.
+    """
+
+    def __init__(self, shape: tuple[int, ...] = (0,)) -> None:
+        super().__init__(shape)
+        self._data = np.zeros(math.prod(shape), np.float32)
+        self._diff = np.zeros_like(self._data)
+
+    @property
+    def data(self) -> Array:
+        return self._data[: self.count].reshape(self._shape)
+
+    @property
+    def diff(self) -> Array:
+        return self._diff[: self.count].reshape(self._shape)
+
     def reshape(self, *shape: int) -> None:
         """Give both arrays another shape. The numbers stay unless there are to be more than ever before: then zeros."""
-        if any(size < 0 for size in shape):
-            raise ValueError(f"expected no negative size, got {shape}")
-        self._shape = tuple(int(size) for size in shape)
+        self._shape = checked_shape(shape)
         if self.count > self._data.size:
             self._data = np.zeros(self.count, self._data.dtype)
             self._diff = np.zeros_like(self._data)

@@ -1,7 +1,7 @@
 """Where gradients flow: Caffe's plan of the backward pass. Source: the middle of Net::Init, src/caffe/net.cpp.
 
 autograd finds most of this by itself; what it cannot know is which bottoms the net description cuts off or forces.
-The rest is for the log and for errors at build time.
+The rest is for the log, for errors at build time, and for the pycaffe face, which runs layer by layer.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ logger = logging.getLogger("caffe_compat")
 
 
 def plan_backward(nodes: Sequence[Node], force_backward: bool) -> None:
-    """Set ``detached`` and ``forced`` of every node and log which layers need backward computation.
+    """Fill in what each node has on the backward pass, and log which layers need backward computation.
 
     Raises: PrototxtError for ``propagate_down: true`` on a label.
     """
@@ -31,7 +31,9 @@ def plan_backward(nodes: Sequence[Node], force_backward: bool) -> None:
         node.detached = [index in labels or not (down or force_backward) for index, down in enumerate(given)]
         is_forced = force_backward or (needs and bool(node.layer.param.propagate_down))
         node.forced = [is_forced and not cut for cut in node.detached]
-    _log_plan(nodes, wanted)
+    _plan_layers(nodes, wanted, needs_backward)
+    if force_backward:
+        _force_layers(nodes)
 
 
 def _what_needs_gradient(nodes: Sequence[Node]) -> tuple[list[list[bool]], list[bool]]:
@@ -51,18 +53,27 @@ def _what_needs_gradient(nodes: Sequence[Node]) -> tuple[list[list[bool]], list[
     return wanted, needs_backward
 
 
-def _log_plan(nodes: Sequence[Node], wanted: Sequence[Sequence[bool]]) -> None:
-    """Go backwards, as Caffe does, from what the loss depends on."""
+def _plan_layers(nodes: Sequence[Node], wanted: Sequence[Sequence[bool]], needs_backward: Sequence[bool]) -> None:
+    """Set ``runs_backward`` and ``propagates``: go backwards, as Caffe does, from what the loss depends on."""
     under_loss: set[str] = set()
     cut: set[str] = set()
-    for node, needs in zip(reversed(nodes), reversed(wanted), strict=True):
+    plan = zip(reversed(nodes), reversed(wanted), reversed(needs_backward), strict=True)
+    for node, needs, is_needed in plan:
         contributes = any(node.loss_weights) or not under_loss.isdisjoint(node.tops)
         is_cut = all(name in cut for name in node.tops)
-        learns = any(blob.requires_grad for blob in node.layer.blobs)
-        works = contributes and not is_cut and (learns or any(needs))
+        works = contributes and not is_cut and is_needed
         logger.info("%s %s backward computation.", node.name, "needs" if works else "does not need")
+        node.runs_backward = works
+        node.propagates = [works and need and not off for need, off in zip(needs, node.detached, strict=True)]
         for name, need in zip(node.bottoms, needs, strict=True):
             if contributes:
                 under_loss.add(name)
             if not (contributes and need and not is_cut):
                 cut.add(name)
+
+
+def _force_layers(nodes: Sequence[Node]) -> None:
+    """``force_backward: true``: every layer with something to give a gradient to, and all bottoms that take one."""
+    for node in nodes:
+        node.runs_backward = bool(node.bottoms or node.layer.blobs)
+        node.propagates = [not off for off in node.detached]

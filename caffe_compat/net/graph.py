@@ -19,6 +19,8 @@ class Node:
         detached: per bottom, whether the gradient stops there (``propagate_down: false``, labels).
         forced: per bottom, whether it gets a gradient though nothing before it needs one.
         overwrites: whether the layer may write its top over its bottom's memory.
+        runs_backward: whether Caffe runs the layer's backward pass.
+        propagates: per bottom, whether that backward pass writes its gradient.
     """
 
     name: str
@@ -29,6 +31,8 @@ class Node:
     detached: list[bool] = field(default_factory=list)
     forced: list[bool] = field(default_factory=list)
     overwrites: bool = False
+    runs_backward: bool = False
+    propagates: list[bool] = field(default_factory=list)
 
 
 @dataclass

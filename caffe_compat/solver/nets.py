@@ -15,19 +15,23 @@ from caffe_compat.solver.descriptions import NetDescription, describe_test_nets,
 log = logging.getLogger("caffe_compat")
 
 
-def build_train_net(solver: SolverParameter, path: str | None, data_start: int, device: torch.device) -> Net:
+def build_train_net(
+    solver: SolverParameter, path: str | None, data_start: int, device: torch.device, net_class: type[Net] = Net
+) -> Net:
     """The train net on ``device``, with the solver's ``weights`` in it; its data start at record ``data_start``."""
     described = describe_train_net(solver, path)
     log.info("Creating training net %s", _words(described))
-    return _build(described, solver, data_start, device)
+    return _build(described, solver, data_start, device, net_class)
 
 
-def build_test_nets(solver: SolverParameter, path: str | None, train_net: Net, device: torch.device) -> list[Net]:
+def build_test_nets(
+    solver: SolverParameter, path: str | None, train_net: Net, device: torch.device, net_class: type[Net] = Net
+) -> list[Net]:
     """The test nets. They share the parameters of the train net's layers of the same name."""
     nets = []
     for index, described in enumerate(describe_test_nets(solver, path)):
         log.info("Creating test net (#%d) specified by %s", index, described.source)
-        nets.append(_build(described, solver, 0, device))
+        nets.append(_build(described, solver, 0, device, net_class))
         nets[-1].debug_info = solver.debug_info
         share_parameters(train_net, nets[-1])
     return nets
@@ -68,10 +72,12 @@ def load_weights(net: Net, weights: str) -> None:
         net.load_weights(file)
 
 
-def _build(described: NetDescription, solver: SolverParameter, data_start: int, device: torch.device) -> Net:
+def _build(
+    described: NetDescription, solver: SolverParameter, data_start: int, device: torch.device, net_class: type[Net]
+) -> Net:
     seed = solver.random_seed if solver.random_seed >= 0 else None
     phase = described.net.state.phase
-    net = Net(described.net, phase, level=None, path=described.path, seed=seed, data_start=data_start)
+    net = net_class(described.net, phase, level=None, path=described.path, seed=seed, data_start=data_start)
     net.to(device)
     for weights in solver.weights:
         load_weights(net, weights)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from caffe_compat.errors import WeightsError, expected_got
 from caffe_compat.glog import number
+from caffe_compat.net import Net
 from caffe_compat.proto.caffe_pb2 import SolverParameter
 from caffe_compat.prototxt import read_solver, to_text
 from caffe_compat.solver.device import device_of_solver
@@ -45,6 +46,8 @@ class Solver:
         action_request: asked between iterations and between test batches whether to stop or to take a snapshot.
     """
 
+    net_class: type[Net] = Net  # what a subclass builds its nets of
+
     def __init__(
         self,
         source: str | os.PathLike[str] | SolverParameter,
@@ -76,8 +79,8 @@ class Solver:
         self.device = device_of_solver(self.param) if device is None else torch.device(device)
         if self.param.random_seed >= 0:
             torch.manual_seed(self.param.random_seed)
-        self.net = build_train_net(self.param, self.path, data_start, self.device)
-        self.test_nets = build_test_nets(self.param, self.path, self.net, self.device)
+        self.net = build_train_net(self.param, self.path, data_start, self.device, self.net_class)
+        self.test_nets = build_test_nets(self.param, self.path, self.net, self.device, self.net_class)
         self.iter = 0
         self.action_request: ActionRequest = lambda: Action.NONE
         self._current_step = 0
@@ -151,12 +154,15 @@ class Solver:
         losses = []
         for _ in range(self.param.iter_size):
             self.net()
-            if self.net.loss.requires_grad:
-                self.net.loss.backward()
+            self._backward()
             if self.net.debug_info:
                 log.error("%s", norms_line(self._updater.parameters))
             losses.append(self.net.loss.detach())
         return torch.stack(losses).mean()
+
+    def _backward(self) -> None:
+        if self.net.loss.requires_grad:
+            self.net.loss.backward()
 
     def _update(self, display: bool) -> None:
         step = advance_step(self.param, self.iter, self._current_step)
