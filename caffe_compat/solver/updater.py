@@ -66,7 +66,7 @@ class Updater:
         A parameter that no gradient reached counts as having the gradient zero, as in Caffe: it still decays, and it
         still moves by what is left in its history.
         """
-        gradients = [torch.zeros_like(w) if w.grad is None else w.grad for w in self.parameters]
+        gradients = [_gradient_laid_out_as(weight) for weight in self.parameters]
         self._clip(gradients)
         self._normalise(gradients)
         self._updates = list(gradients)
@@ -80,7 +80,7 @@ class Updater:
         weights, gradients = group.of(self.parameters), group.of(gradients)
         moments = [group.of(self.history[start:]) for start in self._moment_starts]
         decay = self._solver.weight_decay * group.decay_mult
-        if self._in_one_pass:
+        if self._in_one_pass and all(h.stride() == w.stride() for h, w in zip(moments[0], weights, strict=True)):
             update_in_one_pass(weights, gradients, moments[0], rate, decay, self._solver.momentum)
             return moments[0]
         self._regularise(gradients, weights, decay)
@@ -107,6 +107,17 @@ class Updater:
         if decay:
             penalty = weights if self._solver.regularization_type == "L2" else torch._foreach_sign(weights)
             torch._foreach_add_(gradients, penalty, alpha=decay)
+
+
+def _gradient_laid_out_as(weight: Tensor) -> Tensor:
+    """The gradient, zeros where there is none; its numbers in the order of the weight's in memory, as torch's fused
+    SGD takes for granted.
+    """
+    if weight.grad is None:
+        return torch.zeros_like(weight)
+    if weight.grad.stride() == weight.stride():
+        return weight.grad
+    return torch.empty_like(weight).copy_(weight.grad)
 
 
 def _group(params: Sequence[LearnableParam]) -> list[_Group]:

@@ -11,6 +11,10 @@ import torch
 from caffe_logs import assert_same_messages
 from tiny_nets import BATCH_SIZE, CLASSIFIER, LEAST_SQUARES, arrays, feed, make_solver, weights
 
+from caffe_compat.net.sharing import LearnableParam
+from caffe_compat.proto.caffe_pb2 import SolverParameter
+from caffe_compat.solver.updater import Updater
+
 
 def least_squares_gradient(w: np.ndarray, b: np.ndarray, batch: int) -> tuple[np.ndarray, np.ndarray]:
     x, target, _ = (part[batch * BATCH_SIZE : (batch + 1) * BATCH_SIZE] for part in arrays(6))
@@ -147,3 +151,26 @@ def test_resumed_is_uninterrupted(tmp_path: Path) -> None:
 def test_the_seed_decides_the_start() -> None:
     first, again, other = (weights(make_solver(f"random_seed: {seed}"))[0] for seed in (5, 5, 6))
     assert np.array_equal(first, again) and not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize("moved", ["gradient", "weight"])
+def test_the_order_of_the_numbers_in_memory_does_not_matter(moved: str) -> None:
+    """Gradients, or weights after the history was made, laid out channels last: three updates are as ever."""
+    results = []
+    for is_moved in (False, True):
+        torch.manual_seed(0)
+        weight = torch.nn.Parameter(torch.randn(4, 3, 5, 2))
+        updater = Updater(
+            [LearnableParam(weight, 1.0, 1.0, "conv", 0)],
+            SolverParameter(type="SGD", momentum=0.9, weight_decay=0.1, regularization_type="L2"),
+        )
+        if is_moved and moved == "weight":
+            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+        for iteration in range(3):
+            gradient = torch.randn(4, 3, 5, 2)
+            if is_moved and moved == "gradient":
+                gradient = gradient.contiguous(memory_format=torch.channels_last)
+            weight.grad = gradient
+            updater.update(0.1, iteration)
+        results.append(weight.detach().contiguous())
+    torch.testing.assert_close(*results, rtol=1e-6, atol=1e-7)
