@@ -11,14 +11,20 @@ import torch
 from tiny_data import make_tiny_data
 
 
+def log_as_it_was_at_first() -> None:
+    logger = logging.getLogger("caffe_compat")
+    logger.handlers, logger.propagate = [], True
+    logger.setLevel(logging.NOTSET)
+
+
 @pytest.fixture(autouse=True)
 def log_as_before() -> Iterator[None]:
-    """Command lines called in a test set up the library's log; the next test shall not notice."""
-    logger = logging.getLogger("caffe_compat")
-    handlers, propagate, level = list(logger.handlers), logger.propagate, logger.level
+    """Command lines called in a test, or in a fixture of a whole module, set up the library's log; the next test shall
+    not notice.
+    """
+    log_as_it_was_at_first()
     yield
-    logger.handlers, logger.propagate = handlers, propagate
-    logger.setLevel(level)
+    log_as_it_was_at_first()
 
 
 @pytest.fixture

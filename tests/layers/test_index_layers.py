@@ -46,37 +46,45 @@ def test_the_last_of_equal_maxima_comes_first() -> None:
     assert forward(net, x=np.array([[7.0, 7, 1, 7]]))["y"].tolist() == [[[3, 1, 0]]]
 
 
+def not_forced(type_name: str, tops: str, **shapes: tuple[int, ...]) -> Net:
+    """One layer that passes gradients on where its inputs want them: force_backward would ask for the index's, too."""
+    return Net(inputs(**shapes) + "\n" + layer_text(type_name, " ".join(shapes), tops)).double()
+
+
 def test_batch_reindex() -> None:
-    net = one_layer("BatchReindex", "y", "propagate_down: true propagate_down: false", a=(4, 3, 2), b=(5,))
+    net = not_forced("BatchReindex", "y", a=(4, 3, 2), b=(5,))
     assert net.blob_shapes["y"] == (5, 3, 2)
     a, b = randn(4, 3, 2), np.array([3.0, 0, 3, 1, 3])
-    blobs = forward(net, a=a, b=b)
+    picked_from = torch.tensor(a, requires_grad=True)
+    blobs = forward(net, a=picked_from, b=b)
     np.testing.assert_array_equal(blobs["y"], a[b.astype(int)])
     weights = randn(5, 3, 2, seed=1)
     (net.blobs["y"] * torch.from_numpy(weights)).sum().backward()
     expected = np.zeros_like(a)
     np.add.at(expected, b.astype(int), weights)
-    np.testing.assert_allclose(net.blobs["a"].grad, expected)
+    assert picked_from.grad is not None
+    np.testing.assert_allclose(picked_from.grad, expected)
 
 
 def test_filter_picks_rows_of_every_bottom() -> None:
-    net = one_layer("Filter", "y z", "propagate_down: [true, true, false]", a=(4, 3), b=(4,), s=(4, 1, 1))
+    net = not_forced("Filter", "y z", a=(4, 3), b=(4,), s=(4, 1, 1))
     assert (net.blob_shapes["y"], net.blob_shapes["z"]) == ((4, 3), (4,))  # built as if all were picked
     a, b, s = randn(4, 3), randn(4, seed=1), np.array([0, 2.0, 0, -1]).reshape(4, 1, 1)
-    blobs = forward(net, a=a, b=b, s=s)
+    from_a, from_b = torch.tensor(a, requires_grad=True), torch.tensor(b, requires_grad=True)
+    blobs = forward(net, a=from_a, b=from_b, s=s)
     np.testing.assert_array_equal(blobs["y"], a[[1, 3]])
     np.testing.assert_array_equal(blobs["z"], b[[1, 3]])
     (net.blobs["y"].sum() + 2 * net.blobs["z"].sum()).backward()
-    assert net.blobs["a"].grad is not None and net.blobs["b"].grad is not None
-    assert net.blobs["a"].grad[:, 0].tolist() == [0, 1, 0, 1]
-    assert net.blobs["b"].grad.tolist() == [0, 2, 0, 2]
+    assert from_a.grad is not None and from_b.grad is not None
+    assert from_a.grad[:, 0].tolist() == [0, 1, 0, 1]
+    assert from_b.grad.tolist() == [0, 2, 0, 2]
 
 
 def test_filter_may_pick_none() -> None:
-    net = one_layer("Filter", "y", "propagate_down: [true, false]", a=(4, 3), s=(4,))
-    assert forward(net, a=randn(4, 3), s=np.zeros(4))["y"].shape == (0, 3)
+    net, a = not_forced("Filter", "y", a=(4, 3), s=(4,)), torch.tensor(randn(4, 3), requires_grad=True)
+    assert forward(net, a=a, s=np.zeros(4))["y"].shape == (0, 3)
     net.blobs["y"].sum().backward()
-    assert net.blobs["a"].grad is not None and not net.blobs["a"].grad.any()
+    assert a.grad is not None and not a.grad.any()
 
 
 def test_what_follows_a_filter_sees_the_picked_rows() -> None:
