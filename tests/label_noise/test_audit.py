@@ -95,6 +95,9 @@ def test_findings_keep_the_worst() -> None:
     findings = Findings()
     findings.add(Finding("E1", "w", "cpu", "float32", str(error), error, 1.0) for error in (0.1, 3.0, 0.2))
     assert findings.worst["E1", "w", "cpu", "float32"].case == "3.0" and len(findings.failures) == 1
+    findings.add([Finding("E1", "w", "cpu", "float32", "wide", 9.0, 100.0)])  # larger, and allowed
+    assert findings.worst["E1", "w", "cpu", "float32"].case == "3.0"
+    assert findings.largest["E1", "cpu", "float32"] == 9.0
 
 
 # --- faults -----------------------------------------------------------------------------------------------------

@@ -51,10 +51,13 @@ class Finding:
 
 
 class Findings:
-    """All findings of a run, of each row, witness, implementation and precision only the worst kept."""
+    """All findings of a run; of each row, witness, implementation and precision only the worst beside its tolerance is
+    kept, and of each row, implementation and precision the largest error.
+    """
 
     def __init__(self) -> None:
         self.worst: dict[tuple[str, str, str, str], Finding] = {}
+        self.largest: dict[tuple[str, str, str], float] = {}
         self.count = 0
         self.failures: list[Finding] = []
 
@@ -64,6 +67,8 @@ class Findings:
             key = finding.row, finding.witness, finding.kernels, finding.dtype
             if key not in self.worst or finding.severity > self.worst[key].severity:
                 self.worst[key] = finding
+            column = finding.row, finding.kernels, finding.dtype
+            self.largest[column] = max(self.largest.get(column, 0.0), finding.error)
             if not finding.passed:
                 self.failures.append(finding)
 

@@ -103,9 +103,9 @@ def _row(row: dict[str, Any], content: dict[str, Any]) -> str:
             _table(["", "largest error"], errors, 1),
             f'<p class="soft">Tolerance: {_text(row["tolerance"])}.</p>',
             f"</div><div>{''.join(_functions(row['where']))}</div></div>",
-            f"<details><summary>{len(checks)} comparisons with witnesses</summary>",
+            f"<details><summary>{len(checks)} witnesses, the worst of each beside its tolerance</summary>",
             '<div class="wide">'
-            + _table(["witness", "implementation", "precision", "largest error", "allowed", "in", ""], checks, 3, 5)
+            + _table(["witness", "implementation", "precision", "error", "allowed", "in", ""], checks, 3, 5)
             + "</div>",
             "</details></section>",
         ]

@@ -55,6 +55,11 @@ def _ledger_row(row: Row, audit: Audit) -> dict[str, Any]:
             if place.tag == row.tag
         ],
         "tolerance": TOLERANCES.get(row.tag, _EXACT_TOLERANCE if row.tag in _EXACT else _NUMBER_TOLERANCE),
+        "largest errors": {
+            f"{kernels}, {dtype}": error
+            for (tag, kernels, dtype), error in audit.findings.largest.items()
+            if tag == row.tag
+        },
         "passed": bool(findings) and all(finding.passed for finding in findings),
         "checks": [_check(finding) for finding in sorted(findings, key=lambda f: (f.witness, f.kernels, f.dtype))],
     }
@@ -125,11 +130,10 @@ def cell(row: dict[str, Any], name: str, dtype: str, not_run: dict[str, str]) ->
     """The largest error of a row in a column."""
     if name in not_run:
         return "not run"
-    is_python = any(check["implementation"] == PYTHON for check in row["checks"])
-    if is_python and (name, dtype) == ("cpu", FLOAT64):
-        name = PYTHON
-    errors = [check["error"] for check in row["checks"] if (check["implementation"], check["dtype"]) == (name, dtype)]
-    return f"{max(errors):.1e}" if errors else "–"
+    errors = row["largest errors"]
+    in_python = errors.get(f"{PYTHON}, {dtype}") if (name, dtype) == ("cpu", FLOAT64) else None
+    error = errors.get(f"{name}, {dtype}", in_python)
+    return "–" if error is None else f"{error:.1e}"
 
 
 def markdown(content: dict[str, Any]) -> str:
@@ -189,7 +193,7 @@ def _row_section(row: dict[str, Any]) -> str:
         for c in row["checks"]
     ]  # fmt: skip
     places = ", ".join(f"{place['path']}:{place['line']}" for place in row["where"])
-    header = ["witness", "implementation", "precision", "largest error", "allowed", "in", ""]
+    header = ["witness", "implementation", "precision", "error", "allowed", "in", ""]
     lines = [f"## [{row['tag']}] {row['name']}", "", statement, ""]
     lines += [row["preconditions"], ""] if row["preconditions"] else []
     return "\n".join([*lines, f"In the code: {places}. Tolerance: {row['tolerance']}.", "", _table(header, checks), ""])
