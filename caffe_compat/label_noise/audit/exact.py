@@ -20,6 +20,7 @@ from caffe_compat.label_noise.audit.batches import Batch, FloatArray
 DIGITS = 50
 _DIFFERENCE_STEP = mpmath.mpf(10) ** -20  # central differences: exact to about 1e-40, with 80 digits
 Number = Any  # mpmath.mpf
+Differentiated = tuple[FloatArray, FloatArray, FloatArray]  # -log S (B) and its derivatives (B, L), (B, 3)
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def loops(batch: Batch) -> Exact:
     return _stacked([_loop_row(batch, n) for n in range(len(batch.noisy))])
 
 
-def autograd(batch: Batch) -> tuple[FloatArray, FloatArray, FloatArray]:
+def autograd(batch: Batch) -> Differentiated:
     """-log S of every row (B) and its derivatives (B, L), (B, 3), by PyTorch in float64 through log-sum-exp."""
     import torch
 

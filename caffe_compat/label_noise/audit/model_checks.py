@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from caffe_compat.label_noise import equations as eq
 from caffe_compat.label_noise.audit.batches import Batch, FloatArray
-from caffe_compat.label_noise.audit.exact import Exact, autograd
+from caffe_compat.label_noise.audit.exact import Differentiated, Exact
 from caffe_compat.label_noise.audit.findings import Finding, Subject
 from caffe_compat.label_noise.audit.kernels import FLOAT32, FLOAT64, UNIT_ROUNDOFF, Answers, Kernels
 
@@ -107,10 +107,10 @@ def _given_labels(subject: Subject, batch: Batch, exact: Exact, answers: Answers
     yield subject.compare("E3", witness, mixture[seen], exact.mixture[seen], np.broadcast_to(allowed, seen.shape)[seen])
 
 
-def check_autograd(kernels: Kernels, dtype: str, batch: Batch) -> Iterator[Finding]:
-    """Fisher's identity: Eq. 7 is the gradient of -log S."""
+def check_autograd(kernels: Kernels, dtype: str, batch: Batch, differentiated: Differentiated) -> Iterator[Finding]:
+    """Fisher's identity: Eq. 7 is the gradient of -log S, here ``exact.autograd``'s."""
     subject = Subject(kernels.name, dtype, batch.name)
-    losses, slope_y, slope_z = autograd(batch)
+    losses, slope_y, slope_z = differentiated
     answers = kernels.forward(batch, dtype)
     near = 2 * roundings(batch) * UNIT_ROUNDOFF[dtype] + 4 * UNIT_ROUNDOFF["float64"] * np.abs(losses).max()
     yield subject.compare("E7", AUTOGRAD, answers.grad_y, slope_y, near)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import html
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -114,35 +113,18 @@ def _row(row: dict[str, Any], content: dict[str, Any]) -> str:
 
 def _functions(where: Sequence[dict[str, Any]]) -> Iterable[str]:
     """Each function once, whole, the tagged lines marked."""
-    tagged: dict[tuple[str, str], list[int]] = {}
+    tagged: dict[tuple[str, str, int, int], list[int]] = {}
     for place in where:
         if place["function"]:
-            tagged.setdefault((place["path"], place["function"]), []).append(place["line"])
-    for (path, function), lines in tagged.items():
+            function = place["path"], place["function"], place["first"], place["last"]
+            tagged.setdefault(function, []).append(place["line"])
+    for (path, name, first, last), lines in tagged.items():
         source = (REPOSITORY / path).read_text().split("\n")
-        first, last = _extent(path, source, lines)
         code = "\n".join(
             f'<span class="tagged">{_text(source[n - 1])}</span>' if n in lines else _text(source[n - 1])
             for n in range(first, last + 1)
         )
-        yield f'<p class="soft">{_text(path)}, {_text(function)}</p><pre class="code">{code}</pre>'
-
-
-def _extent(path: str, source: list[str], lines: Sequence[int]) -> tuple[int, int]:
-    """First and last line of the function around the given lines."""
-    if path.endswith(".py"):
-        for node in ast.walk(ast.parse("\n".join(source))):
-            end = getattr(node, "end_lineno", None) or 0
-            if isinstance(node, ast.FunctionDef) and node.lineno <= lines[0] <= end:
-                return node.lineno, end
-    first = last = lines[0]
-    while first > 1 and not source[first - 1].startswith(("template", "HOST_DEVICE", "struct")):
-        first -= 1
-    while first > 1 and source[first - 2].startswith(("//", "template")):
-        first -= 1
-    while last < len(source) and source[last - 1] not in ("}", "};"):
-        last += 1
-    return first, last
+        yield f'<p class="soft">{_text(path)}, {_text(name)}</p><pre class="code">{code}</pre>'
 
 
 def _faults(faults: dict[str, Any]) -> str:

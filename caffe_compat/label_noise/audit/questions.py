@@ -17,7 +17,7 @@ from caffe_compat.label_noise.audit.batches import (
     small_batches,
 )
 from caffe_compat.label_noise.audit.building import REPOSITORY
-from caffe_compat.label_noise.audit.exact import Exact, brute_force, loops
+from caffe_compat.label_noise.audit.exact import Differentiated, Exact, autograd, brute_force, loops
 from caffe_compat.label_noise.audit.findings import Finding
 from caffe_compat.label_noise.audit.kernels import DTYPES, Harness, Kernels
 
@@ -27,18 +27,21 @@ GOLDEN = REPOSITORY / "tests" / "golden" / "noise_layer"
 
 @dataclass(frozen=True)
 class Asked:
-    """A batch with what its witness says of it, worked out once for all implementations."""
+    """A batch with what its witnesses say of it, worked out once for all implementations."""
 
     batch: Batch
     exact: Exact
     witness: str
     slopes: str
+    differentiated: Differentiated
 
 
 def asked(batch: Batch) -> Asked:
     if batch.num_classes <= _FEW:
-        return Asked(batch, brute_force(batch), model_checks.BRUTE_FORCE, model_checks.DIFFERENCES)
-    return Asked(batch, loops(batch), model_checks.LOOPS, f"Eq. 7: {model_checks.LOOPS}")
+        exact, witness, slopes = brute_force(batch), model_checks.BRUTE_FORCE, model_checks.DIFFERENCES
+    else:
+        exact, witness, slopes = loops(batch), model_checks.LOOPS, f"Eq. 7: {model_checks.LOOPS}"
+    return Asked(batch, exact, witness, slopes, autograd(batch))
 
 
 class FullExamination:
@@ -57,11 +60,11 @@ class FullExamination:
             for each in self._asked:
                 batch = each.batch
                 yield from model_checks.check_batch(kernels, dtype, batch, each.exact, each.witness, each.slopes)
-                yield from model_checks.check_autograd(kernels, dtype, batch)
+                yield from model_checks.check_autograd(kernels, dtype, batch, each.differentiated)
                 yield from model_checks.check_backward(kernels, dtype, batch, rng)
                 if batch.num_classes <= _FEW and not _is_extreme(batch):
                     yield from model_checks.check_bound(kernels, dtype, batch, rng)
-                    yield from em_checks.check_e_step(kernels, dtype, batch)
+                    yield from em_checks.check_e_step(kernels, dtype, batch, each.exact)
             for image in self._images:
                 yield from model_checks.check_every_label(kernels, dtype, image)
             for name, case in self._authors.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from caffe_compat.label_noise.audit.confusion_checks import PYTHON
@@ -49,11 +50,7 @@ def _ledger_row(row: Row, audit: Audit) -> dict[str, Any]:
         "name": row.name,
         "statement": row.statement,
         "preconditions": row.preconditions,
-        "where": [
-            {"path": place.path, "line": place.line, "function": place.function, "code": place.code}
-            for place in audit.places
-            if place.tag == row.tag
-        ],
+        "where": [asdict(place) for place in audit.places if place.tag == row.tag],
         "tolerance": TOLERANCES.get(row.tag, _EXACT_TOLERANCE if row.tag in _EXACT else _NUMBER_TOLERANCE),
         "largest errors": {
             f"{kernels}, {dtype}": error

@@ -17,12 +17,14 @@ _PYTHON = ("equations.py", "confusion.py")
 
 @dataclass(frozen=True)
 class Place:
-    """A tagged line. ``function`` is "" in a file's introduction."""
+    """A tagged line, and the function around it, which goes from line ``first`` to ``last``; "" in an introduction."""
 
     tag: str
     path: str
     line: int
     function: str
+    first: int
+    last: int
     code: str
 
 
@@ -38,7 +40,18 @@ def _places(path: Path) -> Iterable[Place]:
     functions = _python_functions(text) if path.suffix == ".py" else _cpp_functions(text)
     for number, line in enumerate(text.split("\n"), 1):
         for match in _TAG.finditer(line):
-            yield Place(match[1], str(path.relative_to(REPOSITORY)), number, functions[number - 1], line.strip())
+            function, extent = functions[number - 1], _extent(functions, number)
+            yield Place(match[1], str(path.relative_to(REPOSITORY)), number, function, *extent, line.strip())
+
+
+def _extent(functions: list[str], line: int) -> tuple[int, int]:
+    """The first and the last of the lines around ``line`` that are in the same function, all counted from 1."""
+    first = last = line
+    while first > 1 and functions[first - 2] == functions[line - 1]:
+        first -= 1
+    while last < len(functions) and functions[last] == functions[line - 1]:
+        last += 1
+    return first, last
 
 
 def _python_functions(text: str) -> list[str]:
@@ -60,7 +73,7 @@ def _cpp_functions(text: str) -> list[str]:
         if found and not line.startswith(("//", "#", "  return", "  const")) and "{" in opening:
             current, closing = found[1] or found[2], " " * (len(line) - len(line.lstrip())) + "}"
         names.append(current)
-        if line == closing:
+        if line == closing or (found and line.endswith("}")):  # the last line, or the only one
             current = ""
     return _with_comments_above(lines, names)
 
