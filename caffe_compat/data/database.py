@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from caffe_compat.data.leveldb_store import LevelDbReader, write_leveldb
 from caffe_compat.data.lmdb_store import LmdbReader, write_database
-from caffe_compat.proto import caffe_pb2
+from caffe_compat.data.writing import Records
 
 Reader = LmdbReader | LevelDbReader
 LMDB, LEVELDB = "lmdb", "leveldb"
 BACKENDS = (LMDB, LEVELDB)
 
-_Records = Iterable[tuple[bytes, caffe_pb2.Datum]]
 _READERS: dict[str, type[Reader]] = {LMDB: LmdbReader, LEVELDB: LevelDbReader}
-_WRITERS: dict[str, Callable[[str | os.PathLike[str], _Records], int]] = {LMDB: write_database, LEVELDB: write_leveldb}
+_WRITERS: dict[str, Callable[[str | os.PathLike[str], Records], int]] = {LMDB: write_database, LEVELDB: write_leveldb}
 
 
 def open_database(path: str | os.PathLike[str], backend: str = LMDB) -> Reader:
@@ -23,6 +22,6 @@ def open_database(path: str | os.PathLike[str], backend: str = LMDB) -> Reader:
     return _READERS[backend](path)
 
 
-def create_database(path: str | os.PathLike[str], records: _Records, backend: str = LMDB) -> int:
+def create_database(path: str | os.PathLike[str], records: Records, backend: str = LMDB) -> int:
     """Write a database that appears when it is whole; returns the number of records. Raises: DataError."""
     return _WRITERS[backend](path, records)

@@ -11,13 +11,11 @@ from types import ModuleType
 from typing import Any
 
 from caffe_compat.data.key_table import KeyTable
+from caffe_compat.data.writing import Records, commits, new_folder, same_key
 from caffe_compat.errors import DataError
-from caffe_compat.files import atomic_directory
-from caffe_compat.proto import caffe_pb2
 
 logger = logging.getLogger("caffe_compat")
 
-RECORDS_PER_COMMIT = 1000
 _REMEDY = "or make an LMDB database (convert_imageset --backend=lmdb) and write `backend: LMDB`"
 
 
@@ -71,7 +69,7 @@ class LevelDbReader:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
         self._shared: _OpenDatabase | None = _OpenDatabase.of(self.path)
-        self._keys = KeyTable(self._guarded(lambda database: list(database.iterator(include_value=False))))
+        self._keys: KeyTable = self._guarded(lambda database: KeyTable(database.iterator(include_value=False)))
         if len(self._keys) == 0:
             raise DataError("a LevelDB database without records", path=self.path)
         self._iterator: Any = None
@@ -122,39 +120,30 @@ class LevelDbReader:
             raise DataError(f"a damaged LevelDB database: {exc}", path=self.path) from exc
 
 
-def write_leveldb(path: str | os.PathLike[str], records: Iterable[tuple[bytes, caffe_pb2.Datum]]) -> int:
+def write_leveldb(path: str | os.PathLike[str], records: Records) -> int:
     """Write a LevelDB database, 1000 records at a time as Caffe does, and return the number of records.
 
     Nothing appears at ``path`` before the last record is written.
     Raises: DataError if ``path`` exists, plyvel is missing, or two records have one key.
     """
-    final = Path(path)
-    if final.exists():
-        raise DataError("exists already; remove it or give another name", path=str(final))
-    plyvel = _plyvel(str(final))
-    with atomic_directory(final) as part:
-        database = plyvel.DB(str(part), create_if_missing=True, error_if_exists=True)
+    final = os.fspath(path)
+    with new_folder(final) as part:
+        database = _plyvel(final).DB(str(part), create_if_missing=True, error_if_exists=True)
         logger.info("Opened leveldb %s", final)
         try:
-            count = _write_records(database, records, str(final))
+            return _write_records(database, records, final)
         finally:
             database.close()
-    return count
 
 
-def _write_records(database: Any, records: Iterable[tuple[bytes, caffe_pb2.Datum]], path: str) -> int:
-    count, keys, batch = 0, set(), database.write_batch(sync=True)
-    for key, datum in records:
-        if key in keys:
-            raise DataError(f"two records have the key {os.fsdecode(key)}", path=path)
-        keys.add(key)
-        batch.put(key, datum.SerializeToString())
-        count += 1
-        if count % RECORDS_PER_COMMIT == 0:
-            batch.write()
-            batch.clear()
-            logger.info("Processed %d files.", count)
-    batch.write()
-    if count % RECORDS_PER_COMMIT:
-        logger.info("Processed %d files.", count)
-    return count
+def _write_records(database: Any, records: Records, path: str) -> int:
+    keys: set[bytes] = set()
+    for batch in commits(records):
+        with database.write_batch(sync=True) as writing:
+            for key, value in batch:
+                if key in keys:
+                    raise same_key(key, path)
+                keys.add(key)
+                writing.put(key, value)
+        logger.info("Processed %d files.", len(keys))
+    return len(keys)

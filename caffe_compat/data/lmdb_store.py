@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import os
 import threading
 import time
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import lmdb
 
 from caffe_compat.data.group import SIDE_FILE, Group, write_group
 from caffe_compat.data.key_table import KeyTable
+from caffe_compat.data.writing import Records, commits, new_folder, same_key
 from caffe_compat.errors import DataError
-from caffe_compat.files import atomic_directory
-from caffe_compat.proto import caffe_pb2
 
 logger = logging.getLogger("caffe_compat")
 
-RECORDS_PER_COMMIT = 1000
 _MOST_SECONDS_OF_A_READ = 10.0
 _FIRST_MAP_SIZE = 64 * 2**20
 _MAX_STEPS, _FEW_STEPS = 4096, 16  # how far the cursor walks rather than make, or use, the table of keys
@@ -179,9 +176,7 @@ def _check_database(path: str) -> int:
     return int(stat["entries"])
 
 
-def write_database(
-    path: str | os.PathLike[str], records: Iterable[tuple[bytes, caffe_pb2.Datum]], group: Group | None = None
-) -> int:
+def write_database(path: str | os.PathLike[str], records: Records, group: Group | None = None) -> int:
     """Write a database, committing every 1000 records as Caffe does, and return the number of records.
 
     Nothing appears at ``path`` before the last record is written. Records may come in any key order.
@@ -190,14 +185,12 @@ def write_database(
         group: written beside the records when given (see ``data.group``).
     Raises: DataError if ``path`` exists, or a key is there already, empty or longer than LMDB allows.
     """
-    final = Path(path)
-    if final.exists():
-        raise DataError("exists already; remove it or give another name", path=str(final))
-    with atomic_directory(final) as part:
+    final = os.fspath(path)
+    with new_folder(final) as part:
         environment = lmdb.open(str(part), map_size=_FIRST_MAP_SIZE, lock=False)
         logger.info("Opened lmdb %s", final)
         try:
-            count = _write_records(environment, records, str(final))
+            count = _write_records(environment, records, final)
         finally:
             environment.close()
         if group is not None:
@@ -205,9 +198,9 @@ def write_database(
     return count
 
 
-def _write_records(environment: lmdb.Environment, records: Iterable[tuple[bytes, caffe_pb2.Datum]], path: str) -> int:
+def _write_records(environment: lmdb.Environment, records: Records, path: str) -> int:
     count = 0
-    for batch in _batches(records):
+    for batch in commits(records):
         while not _commit(environment, batch, path):
             environment.set_mapsize(2 * environment.info()["map_size"])
         count += len(batch)
@@ -216,19 +209,13 @@ def _write_records(environment: lmdb.Environment, records: Iterable[tuple[bytes,
     return count
 
 
-def _batches(records: Iterable[tuple[bytes, caffe_pb2.Datum]]) -> Iterator[list[tuple[bytes, bytes]]]:
-    serialised = ((key, datum.SerializeToString()) for key, datum in records)
-    while batch := list(itertools.islice(serialised, RECORDS_PER_COMMIT)):
-        yield batch
-
-
 def _commit(environment: lmdb.Environment, batch: list[tuple[bytes, bytes]], path: str) -> bool:
     """Write one batch in one transaction; False, with nothing written, when the map is full."""
     try:
         with environment.begin(write=True) as transaction:
             for key, value in batch:
                 if not transaction.put(key, value, overwrite=False):
-                    raise DataError(f"two records have the key {os.fsdecode(key)}", path=path)
+                    raise same_key(key, path)
     except lmdb.MapFullError:
         return False
     except lmdb.BadValsizeError as exc:
