@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 
 from caffe_compat.data.datum import DECODE_COLOR, DECODE_GRAY, decode_image
 from caffe_compat.errors import CaffeCompatError, DataError, expected_got
 from caffe_compat.net import Net
+from caffe_compat.pycaffe import io
 from caffe_compat.weights import read_blobproto_file
 
 CROPS = 10  # the corners and the centre, each also mirrored
@@ -59,7 +59,7 @@ class Classifier:
         if preprocessing.channel_swap and sorted(preprocessing.channel_swap) != list(range(self.channels)):
             wanted = f"each of the net's {self.channels} channels once, counted from 0"
             raise CaffeCompatError(f"channel_swap: {expected_got(wanted, preprocessing.channel_swap)}", path=path)
-        self._mean = _fitting_mean(preprocessing.mean, self.channels, self._crop, path)
+        self._transformer = self._make_transformer(shape, path)
 
     def predict(self, images: Sequence[np.ndarray], oversample: bool = True) -> np.ndarray:
         """The net's first output for each image, flattened: (N, classes) float32.
@@ -73,16 +73,25 @@ class Classifier:
         scores = np.concatenate(outputs)
         return scores.reshape(len(images), CROPS, -1).mean(1) if oversample else scores
 
-    def _crops(self, image: np.ndarray, oversample: bool) -> list[np.ndarray]:
-        resized = resize(image, self._how.image_dims)
-        windows = crops(resized, self._crop) if oversample else [centre_crop(resized, self._crop)]
-        return [self._prepare(window) for window in windows]
-
-    def _prepare(self, crop: np.ndarray) -> np.ndarray:
-        channels = crop.transpose(2, 0, 1)
+    def _make_transformer(self, shape: tuple[int, ...], path: str | None) -> io.Transformer:
+        transformer = io.Transformer({self._input: shape})
+        transformer.set_transpose(self._input, (2, 0, 1))
         if self._how.channel_swap:
-            channels = channels[list(self._how.channel_swap)]
-        return (channels * np.float32(self._how.raw_scale) - self._mean) * np.float32(self._how.input_scale)
+            transformer.set_channel_swap(self._input, self._how.channel_swap)
+        transformer.set_raw_scale(self._input, self._how.raw_scale)
+        mean = self._how.mean
+        if mean is not None:
+            if mean.ndim not in (1, 3) or len(mean) != self.channels:
+                wanted = f"({self.channels},) or ({self.channels}, height, width)"
+                raise CaffeCompatError(f"mean of another shape: {expected_got(wanted, mean.shape)}", path=path)
+            transformer.set_mean(self._input, mean)
+        transformer.set_input_scale(self._input, self._how.input_scale)
+        return transformer
+
+    def _crops(self, image: np.ndarray, oversample: bool) -> list[np.ndarray]:
+        resized = io.resize_image(image, self._how.image_dims)[None]
+        windows = io.oversample(resized, self._crop) if oversample else io.centre_crop(resized, self._crop)
+        return [self._transformer.preprocess(self._input, window) for window in windows]
 
     def _forward(self, batch: Sequence[np.ndarray]) -> np.ndarray:
         with torch.no_grad():
@@ -97,18 +106,6 @@ def _image_input(net: Net, path: str | None) -> tuple[str, tuple[int, ...]]:
         problem = f"inputs of the net: {expected_got('one of four axes (tools/deploy.py makes such a net)', inputs)}"
         raise CaffeCompatError(problem, path=path)
     return net.inputs[0], tuple(net.blob_shapes[net.inputs[0]])
-
-
-def _fitting_mean(mean: np.ndarray | None, channels: int, size: tuple[int, int], path: str | None) -> np.ndarray:
-    """(K, 1, 1) or (K, H, W) float32, zero where there is no mean."""
-    if mean is None:
-        return np.zeros((channels, 1, 1), np.float32)
-    if mean.ndim not in (1, 3) or len(mean) != channels:
-        wanted = f"({channels},) or ({channels}, height, width)"
-        raise CaffeCompatError(f"mean of another shape: {expected_got(wanted, mean.shape)}", path=path)
-    if mean.ndim == 1:
-        return mean.astype(np.float32)[:, None, None]
-    return resize(mean.astype(np.float32).transpose(1, 2, 0), size).transpose(2, 0, 1)
 
 
 def read_mean(path: str | os.PathLike[str]) -> np.ndarray:
@@ -151,24 +148,3 @@ def load_image(path: str | os.PathLike[str], channels: int = 3) -> np.ndarray:
         raise DataError(exc.problem, path=os.fspath(path)) from exc
     image = image[:, :, None] if image.ndim == 2 else image[:, :, ::-1]
     return image.astype(np.float32) / np.float32(255)
-
-
-def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """An (H, W, K) image at ``size``, (height, width), bilinear without smoothing, as skimage's of Caffe's day."""
-    if image.shape[:2] == tuple(size):
-        return image
-    resized = cv2.resize(np.ascontiguousarray(image), (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
-    return resized.reshape(*size, image.shape[2])
-
-
-def crops(image: np.ndarray, size: tuple[int, int]) -> list[np.ndarray]:
-    """The four corners and the centre, then the same mirrored."""
-    bottom, right = image.shape[0] - size[0], image.shape[1] - size[1]
-    corners = [image[y : y + size[0], x : x + size[1]] for y in (0, bottom) for x in (0, right)]
-    plain = [*corners, centre_crop(image, size)]
-    return plain + [crop[:, ::-1] for crop in plain]
-
-
-def centre_crop(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    y, x = (image.shape[0] - size[0]) // 2, (image.shape[1] - size[1]) // 2
-    return image[y : y + size[0], x : x + size[1]]

@@ -12,7 +12,8 @@ import torch
 from caffe_compat import Net
 from caffe_compat.cli.classify import main
 from caffe_compat.errors import CaffeCompatError
-from caffe_compat.evaluation.classification import Classifier, Preprocessing, load_image, resize
+from caffe_compat.evaluation.classification import Classifier, Preprocessing, load_image
+from caffe_compat.pycaffe.io import resize_image as resize
 from caffe_compat.weights import read_blobproto_file, write_blobproto_file
 
 # Its output is its input: what comes out is what the preprocessing made.
