@@ -12,10 +12,11 @@ import torch
 
 from caffe_compat.cli.common import DONE, Parser, command
 from caffe_compat.errors import DataError, expected_got
-from caffe_compat.evaluation.classification import Classifier, Preprocessing, read_images, read_mean
+from caffe_compat.evaluation.classification import Classifier, Preprocessing, read_images
 from caffe_compat.files import atomic_path
 from caffe_compat.net import Net
 from caffe_compat.solver.device import gpus_of_flag
+from caffe_compat.weights.means import read_mean
 
 _TOP = 5
 

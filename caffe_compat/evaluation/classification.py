@@ -18,7 +18,6 @@ from caffe_compat.data.datum import DECODE_COLOR, DECODE_GRAY, decode_image
 from caffe_compat.errors import CaffeCompatError, DataError, expected_got
 from caffe_compat.net import Net
 from caffe_compat.pycaffe import io
-from caffe_compat.weights import read_blobproto_file
 
 CROPS = 10  # the corners and the centre, each also mirrored
 
@@ -106,14 +105,6 @@ def _image_input(net: Net, path: str | None) -> tuple[str, tuple[int, ...]]:
         problem = f"inputs of the net: {expected_got('one of four axes (tools/deploy.py makes such a net)', inputs)}"
         raise CaffeCompatError(problem, path=path)
     return net.inputs[0], tuple(net.blob_shapes[net.inputs[0]])
-
-
-def read_mean(path: str | os.PathLike[str]) -> np.ndarray:
-    """A mean from a ``.npy`` or ``.binaryproto`` file: (K,) or (K, H, W). Raises: CaffeCompatError."""
-    if Path(path).suffix == ".npy":
-        return _read_npy(path)
-    mean = read_blobproto_file(path)
-    return mean[0] if mean.ndim == 4 and len(mean) == 1 else mean
 
 
 def read_images(path: str | os.PathLike[str], extension: str, channels: int) -> tuple[list[str], list[np.ndarray]]:

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 from caffe_compat import Net
+from caffe_compat.errors import PrototxtError
 from caffe_compat.net.builder import Node
 
 
@@ -33,6 +35,16 @@ def one_layer_text(type_name: str, options: str = "", tops: str = "y", **shapes:
 def one_layer(type_name: str, tops: str = "y", options: str = "", phase: str = "TEST", **shapes: Sequence[int]) -> Net:
     """The net of :func:`one_layer_text`, in float64."""
     return Net(one_layer_text(type_name, options, tops, **shapes), phase=phase).double()
+
+
+def assert_refused(
+    type_name: str, tops: str, options: str, bottoms: dict[str, Sequence[int]], field: str, problem: str
+) -> None:
+    """:func:`one_layer` is an error that names the layer, the field and the problem."""
+    with pytest.raises(PrototxtError) as caught:
+        one_layer(type_name, tops, options, **bottoms)
+    assert (caught.value.field, caught.value.layer) == (field, "layer")
+    assert problem in str(caught.value)
 
 
 def forward(net: Net, **arrays: Any) -> dict[str, np.ndarray]:
