@@ -61,11 +61,13 @@ def test_solver_says_in_its_file_what_it_is_for(path):
 
 @pytest.mark.parametrize("folder", ["", "cifar10/", "demo/"])
 def test_clean_noisy_as_truth_and_ours_train_one_net(folder):
-    clean, noisy, ours = (
-        trunk(f"{folder}{name}_train_val.prototxt", "clean") for name in ("clean", "noisy_as_truth", "ours")
+    clean, noisy, ours, bottom_up = (
+        trunk(f"{folder}{name}_train_val.prototxt", "clean")
+        for name in ("clean", "noisy_as_truth", "ours", "bottom_up")
     )
     assert len(clean) > 9
-    assert clean == noisy == ours
+    assert clean == noisy == ours == bottom_up[: len(clean)]
+    assert [layer.type for layer in bottom_up[len(clean) :]] == ["Softmax", "InnerProduct", "Log"]
 
 
 @pytest.mark.parametrize(

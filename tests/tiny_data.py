@@ -11,7 +11,7 @@ from caffe_compat.weights import write_blobproto_file
 
 
 def make_tiny_data(folder: Path, classes: int, size: int, records: int = 6) -> Path:
-    """Write every database, the mean and C. The higher the class, the brighter its images, so that nets can learn."""
+    """Write every database and file. The higher the class, the brighter its images, so that nets can learn."""
     rng = np.random.default_rng(0)
     for name, labels in (
         (layout.CLEAN_TRAIN, classes),
@@ -34,6 +34,9 @@ def make_tiny_data(folder: Path, classes: int, size: int, records: int = 6) -> P
         write_database(folder / name, ((b"%08d" % i, label_datum(label)) for i, label in enumerate(values)))
     write_blobproto_file(folder / layout.MEAN, np.full((1, 3, size, size), 128, np.float32))
     write_blobproto_file(folder / layout.CONFUSION, confusion(classes))
+    transition = 0.6 * np.eye(classes, dtype=np.float32) + 0.4 * confusion(classes)
+    write_blobproto_file(folder / layout.TRANSITION, transition)
+    write_blobproto_file(folder / layout.NOISE_TYPE_LOG_PRIOR, np.log([[[[0.5, 0.2, 0.3]]]]).astype(np.float32))
     return folder
 
 

@@ -8,7 +8,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from caffe_compat.cli.common import Parser, command
-from caffe_compat.datasets.confusion_files import npy_beside, write_confusion
+from caffe_compat.datasets.confusion_files import (
+    npy_beside,
+    write_confusion,
+    write_noise_type_log_prior,
+    write_transition,
+)
 from caffe_compat.datasets.pairs import count_pairs_in, read_pairs, require_regular_file, write_noise_types
 from caffe_compat.errors import DataError, expected_got
 from caffe_compat.files import atomic_path
@@ -25,6 +30,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.noise_types is not None:
         with atomic_path(args.noise_types) as part:
             write_noise_types(part, _noise_types(args.pairs, estimate))
+    if args.transition is not None:
+        write_transition(args.transition, estimate)
+    if args.noise_type_log_prior is not None:
+        write_noise_type_log_prior(args.noise_type_log_prior, estimate)
     write_confusion(args.out, estimate.confusion)
     print("\n".join(_table(estimate, names)))
     for path in outputs:
@@ -47,6 +56,12 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help="C indexed [noisy, true] as a BlobProto of shape 1,1,L,L; float64 beside it with the suffix .npy",
     )
     parser.add_argument("--noise_types", type=Path, help="CSV to write: key,noise_type for every sample")
+    parser.add_argument(
+        "--transition", type=Path, help="BlobProto to write: p(noisy | true) as counted, for the bottom-up baseline"
+    )
+    parser.add_argument(
+        "--noise_type_log_prior", type=Path, help="BlobProto to write: log of the noise types' frequencies"
+    )
     parser.add_argument("--names", help="text file with one class name a line, for the table")
     parser.add_argument("--force", action="store_true", help="overwrite existing output files")
     args = parser.parse_args(argv)
@@ -58,7 +73,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _outputs(args: argparse.Namespace) -> list[Path]:
-    outputs = [args.out, npy_beside(args.out), args.noise_types]
+    outputs = [args.out, npy_beside(args.out), args.noise_types, args.transition, args.noise_type_log_prior]
     named = [path for path in outputs if path is not None]
     for path in named:
         if path.exists() and not args.force:

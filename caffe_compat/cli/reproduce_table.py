@@ -14,8 +14,9 @@ from caffe_compat.demo.dataset import TRUE_CONFUSION
 from caffe_compat.errors import DataError
 from caffe_compat.evaluation.chain import Chain, StageFailed
 from caffe_compat.evaluation.confusion_table import confusion_table
+from caffe_compat.evaluation.experiments import RECIPES
 from caffe_compat.evaluation.jobs import data_folder
-from caffe_compat.evaluation.recipes import RECIPES
+from caffe_compat.evaluation.switches import SWITCHES, with_switches
 from caffe_compat.evaluation.table import Table
 from caffe_compat.files import atomic_path
 
@@ -34,6 +35,22 @@ def _parser() -> Parser:
     parser.add_argument(
         "--seeds", type=int, default=None, help="run seeds 1 to SEEDS (default: what the recipe reports)"
     )
+    parser.add_argument("--first_seed", type=int, default=1, help="the first of them, to share seeds out over machines")
+    parser.add_argument(
+        "--stages", nargs="+", metavar="STAGE", help="run only these, and what they start from (default: all)"
+    )
+    parser.add_argument(
+        "--pretrained",
+        type=Path,
+        metavar="W",
+        help="ILSVRC weights, for the rows that start from such; see docs/weights.md",
+    )
+    parser.add_argument(
+        "--switch", action="append", default=[], metavar="D=CHOICE",
+        help="a difference between the paper and its authors' release, chosen the other way; repeatable: "
+        + "; ".join(f"{number}: {switch.about} ({', '.join(switch.choices)})"
+                    for number, switch in SWITCHES.items() if switch.choices),
+    )  # fmt: skip
     parser.add_argument("--gpu", default=None, help="handed on to train_net.py")
     parser.add_argument("--table_only", action="store_true", help="train nothing: the table of what has finished")
     return parser
@@ -43,19 +60,24 @@ def _parser() -> Parser:
 def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser()
     args = parser.parse_args(argv)
-    recipe = RECIPES[args.recipe]
+    recipe = with_switches(RECIPES[args.recipe], _choices(parser, args.switch))
+    stages = [stage.name for stage in recipe.stages]
+    if unknown := set(args.stages or ()) - set(stages):
+        parser.error(f"--stages: expected some of {', '.join(stages)}, got {', '.join(sorted(unknown))}")
     num_seeds = recipe.seeds if args.seeds is None else args.seeds
     if num_seeds < 1:
         parser.error(f"--seeds: expected at least 1, got {num_seeds}")
-    seeds = range(1, num_seeds + 1)
-    chain = Chain(recipe, args.data, args.out, ("--gpu", args.gpu) if args.gpu else ())
+    seeds = range(args.first_seed, args.first_seed + num_seeds)
+    chain = Chain(recipe, args.data, args.out, ("--gpu", args.gpu) if args.gpu else (), args.pretrained)
+    if args.pretrained is not None and not args.pretrained.is_file():
+        raise DataError("--pretrained: no such file", path=str(args.pretrained))
     if args.table_only:
         _check_folder(args.out, "nothing has been trained there")
     else:
         _check_folder(args.data, f"{recipe.make_data} makes one")
         args.out.mkdir(parents=True, exist_ok=True)
         try:
-            chain.run(seeds)
+            chain.run(seeds, args.stages)
         except (StageFailed, KeyboardInterrupt) as exc:
             report(chain, seeds)
             print(f"\n{exc}" if str(exc) else "\ninterrupted: the same command goes on where it stopped")
@@ -67,7 +89,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def report(chain: Chain, seeds: Sequence[int]) -> None:
     """Print the table and write it, as Markdown and JSON, into the output folder."""
     results = {(job.stage.name, seed): chain.finished(job) for seed in seeds for job in chain.jobs(seed)}
-    table = Table(chain.recipe, {key: result for key, result in results.items() if result is not None}, seeds)
+    finished = {key: result for key, result in results.items() if result is not None}
+    table = Table(chain.recipe, finished, seeds, chain.left_out())
     markdown = table.markdown() + _confusion(chain)
     for name, text in (("table.md", markdown), ("table.json", json.dumps(table.as_json(), indent=1) + "\n")):
         with atomic_path(chain.out / name) as part:
@@ -84,6 +107,14 @@ def _confusion(chain: Chain) -> str:
     true = np.load(folder / TRUE_CONFUSION)
     names = (folder / layout.NAMES).read_text().splitlines()
     return "\n" + confusion_table(np.load(folder / layout.CONFUSION_NPY), true, names)
+
+
+def _choices(parser: Parser, given: Sequence[str]) -> dict[str, str]:
+    """{"D2": "release"} of ["D2=release"]."""
+    for text in given:
+        if "=" not in text:
+            parser.error(f"--switch: expected D=CHOICE, got {text!r}")
+    return {number: choice for number, _, choice in (text.partition("=") for text in given)}
 
 
 def _check_folder(path: Path, remedy: str) -> None:

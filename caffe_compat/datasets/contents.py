@@ -11,7 +11,7 @@ import numpy as np
 
 from caffe_compat.data.mean import mean_image
 from caffe_compat.datasets import layout
-from caffe_compat.datasets.confusion_files import write_confusion
+from caffe_compat.datasets.confusion_files import write_confusion, write_noise_type_log_prior, write_transition
 from caffe_compat.datasets.databases import ReadImage, write_images
 from caffe_compat.datasets.mixing import Mix, write_mix
 from caffe_compat.datasets.pairs import write_noise_types, write_pairs
@@ -76,6 +76,8 @@ def with_noise_types(samples: Samples, estimate: ConfusionEstimate) -> Samples:
 def _write_estimate(folder: Path, contents: Contents) -> None:
     pairs = contents.pairs
     write_confusion(folder / layout.CONFUSION, contents.estimate.confusion)
+    write_transition(folder / layout.TRANSITION, contents.estimate)
+    write_noise_type_log_prior(folder / layout.NOISE_TYPE_LOG_PRIOR, contents.estimate)
     write_pairs(folder / layout.PAIRS, zip(pairs.paths, pairs.clean.tolist(), pairs.noisy.tolist(), strict=True))
     typed = (
         pair

@@ -17,6 +17,8 @@ mixed_ntype_labels_lmdb               likewise
 mixed_truth_labels_lmdb               the clean label where there is one, otherwise the noisy one ("noisy as truth")
 mean.binaryproto                      mean image, 1 x 3 x H x W
 confusion.binaryproto, confusion.npy  C, indexed [noisy, true]
+transition.binaryproto                p(noisy | true) counted on the pairs, [noisy, true]: for the bottom-up baseline
+noise_type_log_prior.binaryproto      log of the noise types' frequencies among the pairs, 3 values
 pairs.csv                             key,clean,noisy of the samples C was estimated from
 noise_types.csv                       key,noise_type of every sample with both labels
 names.txt                             class names, one a line
@@ -44,6 +46,8 @@ MIXED_TRUTH_LABELS = "mixed_truth_labels_lmdb"
 MEAN = "mean.binaryproto"
 CONFUSION = "confusion.binaryproto"
 CONFUSION_NPY = "confusion.npy"
+TRANSITION = "transition.binaryproto"
+NOISE_TYPE_LOG_PRIOR = "noise_type_log_prior.binaryproto"
 PAIRS = "pairs.csv"
 NOISE_TYPES = "noise_types.csv"
 NAMES = "names.txt"
@@ -57,5 +61,5 @@ DATABASES = (
 )  # fmt: skip
 FILES = (
     MIXED_INDEX, str(side_file(MIXED_IMAGES, MIXED_INDEX)),
-    MEAN, CONFUSION, CONFUSION_NPY, PAIRS, NOISE_TYPES, NAMES, SYNTHETIC_NOISE,
+    MEAN, CONFUSION, CONFUSION_NPY, TRANSITION, NOISE_TYPE_LOG_PRIOR, PAIRS, NOISE_TYPES, NAMES, SYNTHETIC_NOISE,
 )  # fmt: skip

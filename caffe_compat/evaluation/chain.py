@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from caffe_compat.errors import CaffeCompatError
+from caffe_compat.evaluation.estimated_transition import write_estimated_transition
 from caffe_compat.evaluation.jobs import Job, data_folder, resolved_texts, write_resolved
 from caffe_compat.evaluation.progress import Progress
 from caffe_compat.evaluation.recipes import Recipe
@@ -33,26 +34,42 @@ class Chain:
         data: the databases (``data_folder`` says where a seed finds its own).
         out: everything that is made goes below it: ``out/seed_<n>/<stage>/``.
         train_options: further options of ``train_net.py``, such as ``--gpu 0``.
+        pretrained: weights from elsewhere, for the stages that start from such; without them these stages and those
+            that need them do not run.
     """
 
     recipe: Recipe
     data: Path
     out: Path
     train_options: tuple[str, ...] = ()
+    pretrained: Path | None = None
 
     def jobs(self, seed: int) -> Iterator[Job]:
         """The seed's jobs in the order in which they run."""
         for stage in self.recipe.stages:
-            yield Job(self.recipe, stage, seed, data_folder(self.data, seed), self.out)
+            yield Job(self.recipe, stage, seed, data_folder(self.data, seed), self.out, self.pretrained)
 
-    def run(self, seeds: Sequence[int]) -> None:
+    def left_out(self) -> list[str]:
+        """The stages that cannot run because there are no pre-trained weights, in their order."""
+        names: list[str] = []
+        for stage in self.recipe.stages:
+            if self.pretrained is None and (stage.pretrained or any(need in names for need in stage.needs)):
+                names.append(stage.name)
+        return names
+
+    def run(self, seeds: Sequence[int], stages: Sequence[str] | None = None) -> None:
         """Run every stage of every seed that has not finished; a cut one goes on from its last snapshot.
 
+        Args:
+            stages: only these, and what they need; None: all.
         Raises: CaffeCompatError where the output folder holds results of other settings; StageFailed.
         """
+        every = [stage.name for stage in self.recipe.stages]
+        wanted = every if stages is None else self.recipe.with_needs(list(stages))
+        runnable = set(wanted) - set(self.left_out())
         for seed in seeds:
             for job in self.jobs(seed):
-                if self.finished(job) is None:
+                if job.stage.name in runnable and self.finished(job) is None:
                     self._run_stage(job)
 
     def finished(self, job: Job) -> Result | None:
@@ -74,6 +91,8 @@ class Chain:
         command = [*trainer(), "--solver", str(job.solver_file), *self.train_options]
         if snapshot is not None:
             command += ["--snapshot", str(snapshot)]
+        elif job.stage.continues is not None:
+            command += ["--snapshot", str(job.earlier(job.stage.continues).final_state)]
         settings = settings_digest(job)
         began = time.monotonic()
         with Progress(f"seed {job.seed}: {job.stage.name}", job.max_iter) as progress:
@@ -97,6 +116,8 @@ class Chain:
             job.log_file.unlink(missing_ok=True)
             if job.stage.starts:
                 write_start(job)
+            if job.stage.transition is not None:
+                write_estimated_transition(job, job.stage.transition)
         return snapshot
 
 

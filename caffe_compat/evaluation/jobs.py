@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from google.protobuf.message import Message
 
+from caffe_compat.datasets import layout
 from caffe_compat.errors import PrototxtError
 from caffe_compat.evaluation.recipes import Recipe, Stage
 from caffe_compat.files import atomic_path
@@ -24,6 +25,7 @@ class Job:
     Attributes:
         data: the folder of databases that takes the place of the recipe's ``data_root``.
         out: the experiment's output folder.
+        pretrained: weights from elsewhere, for the stages that start from such.
     """
 
     recipe: Recipe
@@ -31,6 +33,7 @@ class Job:
     seed: int
     data: Path
     out: Path
+    pretrained: Path | None = None
 
     @property
     def folder(self) -> Path:
@@ -57,6 +60,10 @@ class Job:
         return self.folder / "start.caffemodel"
 
     @property
+    def transition_file(self) -> Path:
+        return self.folder / layout.TRANSITION
+
+    @property
     def max_iter(self) -> int:
         return int(recipe_messages(self.stage)[0].max_iter)
 
@@ -64,9 +71,13 @@ class Job:
     def final_weights(self) -> Path:
         return self.folder / f"{self.stage.name}_iter_{self.max_iter}.caffemodel"
 
+    @property
+    def final_state(self) -> Path:
+        return self.final_weights.with_suffix(".solverstate")
+
     def earlier(self, name: str) -> Job:
         """The job of another stage of the same seed."""
-        return Job(self.recipe, self.recipe.stage(name), self.seed, self.data, self.out)
+        return replace(self, stage=self.recipe.stage(name))
 
     def last_snapshot(self) -> Path | None:
         """The newest solver state of a run that was cut short, or None."""
@@ -85,24 +96,27 @@ def data_folder(data: Path, seed: int) -> Path:
 
 
 def recipe_messages(stage: Stage) -> tuple[caffe_pb2.SolverParameter, caffe_pb2.NetParameter]:
-    """The stage's solver and net: as they stand in the repository, but for the reading order."""
+    """The stage's solver and net: as they stand in the repository, changed by the stage's edits."""
     solver, path = read_solver(REPOSITORY / stage.solver)
     if not solver.net:
         raise PrototxtError("a recipe's solver names its net here", path=path, field="net")
     net, _ = read_net(REPOSITORY / solver.net)
-    if stage.shuffle:
-        for layer in net.layer:
-            if layer.type == "Data" and any(rule.phase == caffe_pb2.TRAIN for rule in layer.include):
-                layer.data_param.shuffle = True
+    for edit in stage.edits:
+        edit(solver, net)
     return solver, net
 
 
 def resolved_texts(job: Job) -> tuple[str, str]:
     """The solver's and the net's prototxt for this job: its data, its folder, its seed."""
     solver, net = recipe_messages(job.stage)
+    if job.stage.transition is not None:
+        _read_transition(net, job.transition_file)
     replace_root(net, job.recipe.data_root, str(job.data))
     solver.net = str(job.net_file)
-    solver.weights[:] = [str(job.start_file)] if job.stage.starts else []
+    if job.stage.pretrained:
+        solver.weights[:] = [str(job.pretrained)]
+    else:
+        solver.weights[:] = [str(job.start_file)] if job.stage.starts else []
     solver.snapshot_prefix = str(job.folder / job.stage.name)
     solver.random_seed = job.seed
     return to_text(solver), to_text(net)
@@ -113,6 +127,12 @@ def write_resolved(job: Job) -> None:
     for path, text in zip((job.solver_file, job.net_file), resolved_texts(job), strict=True):
         with atomic_path(path) as part:
             part.write_text(text)
+
+
+def _read_transition(net: caffe_pb2.NetParameter, path: Path) -> None:
+    """Let the bottom-up net's layer read its matrix from ``path``."""
+    filler = next(layer for layer in net.layer if layer.name == "transition").inner_product_param.weight_filler
+    filler.source = str(path)
 
 
 def replace_root(message: Message, old: str, new: str) -> None:

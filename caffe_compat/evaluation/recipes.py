@@ -1,14 +1,12 @@
-"""The experiments as data: which solvers run in which order, from which weights, and the rows of their tables.
-
-The chain of the paper's section 4: (a) the p(y|x) net on the clean labels, (b) C and the noise types, which come with
-the data, (c) the p(z|x) net on the noise types from (a)'s convolutions, (d) both together. Beside it the baseline that
-takes the noisy labels for true.
-"""
+"""What an experiment is made of: stages (trainings) that start from one another, and the rows of its table."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
+
+from caffe_compat.evaluation.edits import Edit
 
 
 @dataclass(frozen=True)
@@ -19,6 +17,21 @@ class Start:
     renames: Mapping[str, str] = field(default_factory=dict)
 
 
+class TransitionKind(Enum):
+    """How p(noisy | true) is estimated from a net of the noisy labels (``label_noise.transitions``)."""
+
+    GOLD = "gold"
+    ANCHORS = "anchors"
+
+
+@dataclass(frozen=True)
+class Transition:
+    """The matrix of a ``bottom_up`` net, estimated from a finished stage instead of counted on the pairs."""
+
+    kind: TransitionKind
+    stage: str
+
+
 @dataclass(frozen=True)
 class Stage:
     """One training run.
@@ -26,23 +39,39 @@ class Stage:
     Attributes:
         solver: its prototxt, from the repository root.
         starts: where its weights come from; none: random.
-        shuffle: read the training records in a new random order every round (``data_param.shuffle``), where the
-            prototxt leaves it at Caffe's one order for ever.
+        edits: changes of the solver and the net, in this order.
+        pretrained: starts from the weights given on the command line (``--pretrained``); not run without them.
+        continues: an earlier stage whose last solver state it goes on from, iteration and momentum included.
+        transition: where its p(noisy | true) comes from, if not from the data folder.
     """
 
     name: str
     solver: str
     starts: tuple[Start, ...] = ()
-    shuffle: bool = False
+    edits: tuple[Edit, ...] = ()
+    pretrained: bool = False
+    continues: str | None = None
+    transition: Transition | None = None
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The stages that have to be finished before this one."""
+        others = (self.continues, self.transition.stage if self.transition else None)
+        return tuple(dict.fromkeys([*(start.stage for start in self.starts), *(name for name in others if name)]))
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: the test accuracy of ``stage`` at its last iteration."""
+    """One line of the table: the test accuracy of ``stage`` at its last iteration.
+
+    Attributes:
+        published: test accuracies in percent of others, by their column: the paper's, the authors' log's.
+    """
 
     method: str
     labels: str
     stage: str
+    published: float | None = None
 
 
 @dataclass(frozen=True)
@@ -52,9 +81,12 @@ class Recipe:
     Attributes:
         data_root: the folder that the prototxts name; ``--data`` takes its place.
         make_data: the command that makes such a folder.
-        stages: in the order in which they run; a stage starts only from earlier ones.
-        compare: two methods (rows) whose difference is reported seed by seed: the first minus the second.
+        stages: in the order in which they run; a stage needs only earlier ones.
+        compare: pairs of methods (rows) whose difference is reported seed by seed: the first minus the second.
         seeds: how many seeds a reported result takes.
+        published: whose figures the rows' ``published`` are; None where there are none.
+        validation: the second test net reads a validation split, and the table also has the test accuracy at the
+            iteration that is best there.
     """
 
     name: str
@@ -63,74 +95,18 @@ class Recipe:
     make_data: str
     stages: tuple[Stage, ...]
     rows: tuple[Row, ...]
-    compare: tuple[str, str]
+    compare: tuple[tuple[str, str], ...]
     seeds: int
+    published: str | None = None
+    validation: bool = False
 
     def stage(self, name: str) -> Stage:
         return next(stage for stage in self.stages if stage.name == name)
 
-
-def _rename(layers: Sequence[str], suffix: str) -> dict[str, str]:
-    return {layer: layer + suffix for layer in layers}
-
-
-def _chain(
-    folder: str, convolutions: Sequence[str], classifier: Sequence[str], shuffle: bool = False
-) -> tuple[Stage, ...]:
-    """The four stages over the nets of ``prototxt/<folder>/``, whose clean net has the layers given."""
-    clean = Start("clean", _rename([*convolutions, *classifier], "_clean"))
-    ntype = Start("ntype", _rename(convolutions, "_ntype"))
-    starts: dict[str, tuple[Start, ...]] = {
-        "clean": (),
-        "noisy_as_truth": (Start("clean"),),
-        "ntype": (Start("clean"),),
-        "ours": (clean, ntype),
-    }
-    return tuple(
-        Stage(name, f"prototxt/{folder}/{name}_solver.prototxt", start, shuffle) for name, start in starts.items()
-    )
-
-
-CLEAN_ONLY, NOISY_AS_TRUTH, OURS = "clean only", "noisy as truth", "ours"
-_ROWS = (
-    Row(CLEAN_ONLY, "clean", "clean"),
-    Row(NOISY_AS_TRUTH, "clean and noisy alike, from clean only", "noisy_as_truth"),
-    Row(OURS, "clean, noisy and noise type, from clean only", "ours"),
-)
-_QUICK = (("conv1", "conv2", "conv3"), ("ip1", "ip2"))
-
-RECIPES: dict[str, Recipe] = {
-    recipe.name: recipe
-    for recipe in (
-        Recipe(
-            name="demo",
-            title="Drawn clothes",
-            data_root="data/demo",
-            make_data="tools/make_demo_data.py data/demo",
-            stages=_chain("demo", *_QUICK),
-            rows=_ROWS,
-            compare=(OURS, NOISY_AS_TRUTH),
-            seeds=1,
-        ),
-        Recipe(
-            name="cifar10n",
-            title="CIFAR-10N (10,000 clean labels, 40,000 human labels of the kind `worse`)",
-            data_root="data/cifar10n",
-            make_data="tools/import_cifar10n.py ROOT data/cifar10n",
-            stages=_chain("cifar10", *_QUICK, shuffle=True),
-            rows=_ROWS,
-            compare=(OURS, NOISY_AS_TRUTH),
-            seeds=3,
-        ),
-        Recipe(
-            name="cifar10n_one_order",
-            title="CIFAR-10N, read in one order for ever as the authors and Caffe do",
-            data_root="data/cifar10n",
-            make_data="tools/import_cifar10n.py ROOT data/cifar10n",
-            stages=_chain("cifar10", *_QUICK),
-            rows=_ROWS,
-            compare=(OURS, NOISY_AS_TRUTH),
-            seeds=3,
-        ),
-    )
-}
+    def with_needs(self, names: list[str]) -> list[str]:
+        """The stages named and all that they need, in the order in which they run."""
+        wanted = set(names)
+        for stage in reversed(self.stages):
+            if stage.name in wanted:
+                wanted.update(stage.needs)
+        return [stage.name for stage in self.stages if stage.name in wanted]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from caffe_compat.errors import CaffeCompatError
@@ -28,6 +30,7 @@ class Result:
         seconds: wall time of the (last) run, tests and start-up included.
         seconds_per_iteration: median over the displayed intervals, tests excluded.
         images_per_second: batch size over that.
+        validation_history: outputs of the second test net, which reads the validation split, where the recipe has one.
     """
 
     recipe: str
@@ -44,10 +47,20 @@ class Result:
     images_per_second: float | None
     machine: dict[str, Any]
     versions: dict[str, str]
+    validation_history: dict[int, dict[str, float]] = field(default_factory=dict)
 
     @property
     def accuracy(self) -> float:
         return self.test["accuracy"]
+
+    @property
+    def best_by_validation(self) -> tuple[int, float] | None:
+        """The iteration with the best validation accuracy (the first of equals) and its test accuracy, if known."""
+        scores = {at: outputs["accuracy"] for at, outputs in self.validation_history.items() if "accuracy" in outputs}
+        if not scores:
+            return None
+        best = max(sorted(scores), key=lambda at: scores[at])
+        return best, self.test_history[best]["accuracy"]
 
 
 def settings_digest(job: Job) -> str:
@@ -58,7 +71,20 @@ def settings_digest(job: Job) -> str:
     for start in job.stage.starts:
         digest.update(settings_digest(job.earlier(start.stage)).encode())
         digest.update(json.dumps(dict(start.renames), sort_keys=True).encode())
+    if job.stage.continues is not None:
+        digest.update(b"continues" + settings_digest(job.earlier(job.stage.continues)).encode())
+    if job.stage.transition is not None:
+        kind, stage = job.stage.transition.kind, job.stage.transition.stage
+        digest.update(kind.value.encode() + settings_digest(job.earlier(stage)).encode())
+    if job.stage.pretrained and job.pretrained is not None:
+        digest.update(_file_digest(job.pretrained, job.pretrained.stat().st_mtime_ns))
     return digest.hexdigest()
+
+
+@lru_cache
+def _file_digest(path: Path, changed: int) -> bytes:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
 
 
 def read_result(job: Job) -> Result | None:
@@ -76,8 +102,11 @@ def read_result(job: Job) -> Result | None:
 
 def parse_result(fields: dict[str, Any]) -> Result:
     """A result from the JSON's content. Raises: TypeError, KeyError or ValueError if it is something else."""
-    history = {int(iteration): outputs for iteration, outputs in fields["test_history"].items()}
-    return Result(**{**fields, "test_history": history})
+    histories = {
+        name: {int(iteration): outputs for iteration, outputs in fields.get(name, {}).items()}
+        for name in ("test_history", "validation_history")
+    }
+    return Result(**{**fields, **histories})
 
 
 def write_result(job: Job, result: Result) -> None:
@@ -111,6 +140,7 @@ def make_result(job: Job, log: TrainingLog, settings: str, resumed_at: int | Non
         images_per_second=round(_batch_size(job) / per_iteration, 1) if per_iteration else None,
         machine=machine(),
         versions=versions(),
+        validation_history=log.validations,
     )
 
 

@@ -27,7 +27,15 @@ class TrainingLog:
     @property
     def tests(self) -> dict[int, dict[str, float]]:
         """{iteration: {output: value}} of the first test net."""
-        return {row.iteration: row.outputs for run in self._parser.runs for row in run.tests.get(0, [])}
+        return self._tests_of(0)
+
+    @property
+    def validations(self) -> dict[int, dict[str, float]]:
+        """{iteration: {output: value}} of the second test net, which reads the validation split where there is one."""
+        return self._tests_of(1)
+
+    def _tests_of(self, net: int) -> dict[int, dict[str, float]]:
+        return {row.iteration: row.outputs for run in self._parser.runs for row in run.tests.get(net, [])}
 
     @property
     def losses(self) -> dict[int, float]:

@@ -4,33 +4,41 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from caffe_compat.cli.reproduce_table import main
 from caffe_compat.errors import CaffeCompatError
-from caffe_compat.evaluation import jobs, recipes
+from caffe_compat.evaluation import experiments, jobs
 from caffe_compat.evaluation.chain import Chain
+from caffe_compat.evaluation.estimated_transition import predictions
+from caffe_compat.label_noise.transitions import anchor_transition, gold_transition
+from caffe_compat.proto import caffe_pb2
 from caffe_compat.prototxt import read_solver, to_text
-from caffe_compat.weights import read_caffemodel
+from caffe_compat.weights import read_blobproto_file, read_caffemodel
 
-STAGES = ("clean", "noisy_as_truth", "ntype", "ours")
+ASKED_FOR = ("ours", "glc", "forward")
+RUN = {"clean", "ntype", "noisy_only", *ASKED_FOR}
+
+
+def six_iterations(solver: caffe_pb2.SolverParameter, net: caffe_pb2.NetParameter) -> None:
+    solver.max_iter, solver.stepsize, solver.snapshot = 6, 4, 3
+    solver.display, solver.test_interval = 2, 3
+    solver.test_iter[:] = [1]
 
 
 @pytest.fixture
 def chain(tmp_path: Path, tiny_data, monkeypatch: pytest.MonkeyPatch) -> Chain:
     """The CIFAR-10 recipe with its own nets on noise images, six iterations a stage."""
-    recipe = recipes.RECIPES["cifar10n"]
+    recipe = experiments.RECIPES["cifar10n"]
     stages = []
     for stage in recipe.stages:
         solver, _ = read_solver(jobs.REPOSITORY / stage.solver)
-        solver.max_iter, solver.stepsize, solver.snapshot = 6, 4, 3
-        solver.display, solver.test_interval = 2, 3
-        solver.test_iter[:] = [1]
         path = tmp_path / f"{stage.name}_solver.prototxt"
         path.write_text(to_text(solver))
-        stages.append(replace(stage, solver=str(path)))
+        stages.append(replace(stage, solver=str(path), edits=(*stage.edits, six_iterations)))
     recipe = replace(recipe, stages=tuple(stages))
-    monkeypatch.setitem(recipes.RECIPES, "cifar10n", recipe)
+    monkeypatch.setitem(experiments.RECIPES, "cifar10n", recipe)
     return Chain(recipe, tiny_data("cifar", classes=10, size=32, records=20), tmp_path / "out")
 
 
@@ -39,16 +47,20 @@ def result_files(chain: Chain) -> dict[str, int]:
     return {str(path.parent.relative_to(chain.out)): path.stat().st_mtime_ns for path in chain.out.rglob("result.json")}
 
 
+def line_of(method: str, printed: str) -> str:
+    return next(line for line in printed.splitlines() if line.startswith(f"| {method} |"))
+
+
 def run(chain: Chain, *options: str) -> int:
     return main(["--recipe", "cifar10n", "--data", str(chain.data), "--out", str(chain.out), *options])
 
 
 @pytest.mark.slow
 def test_whole_chain(chain: Chain, capsys: pytest.CaptureFixture[str]):
-    assert run(chain, "--seeds", "1") == 0
-    assert set(result_files(chain)) == {f"seed_1/{name}" for name in STAGES}
+    assert run(chain, "--seeds", "1", "--stages", *ASKED_FOR) == 0
+    assert set(result_files(chain)) == {f"seed_1/{name}" for name in RUN}
     printed = capsys.readouterr().out
-    assert "| clean only |" in printed and "missing" not in printed
+    assert "missing" in line_of("noisy as truth", printed) and "missing" not in line_of("ours", printed)
     assert (chain.out / "table.md").read_text() in printed + "\n"
 
     result = json.loads((chain.out / "seed_1/ours/result.json").read_text())
@@ -66,8 +78,18 @@ def test_whole_chain(chain: Chain, capsys: pytest.CaptureFixture[str]):
     assert (start["ip2_ntype"][0] == ntype["ip2_ntype"][0]).all()
     assert "conv1" not in start
 
+    for stage, wanted in (("glc", gold_transition), ("forward", anchor_transition)):
+        matrix = read_blobproto_file(folder / stage / "transition.binaryproto")[0, 0]
+        trained = read_caffemodel(folder / f"{stage}/{stage}_iter_6.caffemodel")["transition"][0]
+        assert matrix.shape == (10, 10) and (trained.reshape(10, 10) == matrix).all()
+        database = "clean_train_lmdb" if stage == "glc" else "mixed_images_lmdb"
+        p_noisy, labels = predictions(next(job for job in chain.jobs(1) if job.stage.name == "noisy_only"), database)
+        assert labels.tolist() == [i % 10 for i in range(20)], "every image once, in key order"
+        expected = wanted(p_noisy, labels) if stage == "glc" else wanted(p_noisy)
+        np.testing.assert_allclose(matrix, expected, atol=1e-7)
+
     before = result_files(chain)
-    assert run(chain, "--seeds", "1") == 0
+    assert run(chain, "--seeds", "1", "--stages", *ASKED_FOR) == 0
     assert result_files(chain) == before, "a second call trains nothing again"
 
 

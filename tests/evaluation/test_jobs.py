@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from caffe_compat.evaluation import edits
+from caffe_compat.evaluation.experiments import RECIPES
 from caffe_compat.evaluation.jobs import Job, data_folder, recipe_messages, replace_root, resolved_texts
-from caffe_compat.evaluation.recipes import RECIPES
 from caffe_compat.proto import caffe_pb2
 from caffe_compat.prototxt import parse_text, to_text
 
@@ -21,7 +22,7 @@ def job(recipe: str, stage: str, seed: int = 7) -> Job:
 @pytest.mark.parametrize(("recipe", "stage"), ALL_STAGES, ids=lambda item: item.name)
 def test_stages_start_from_earlier_ones(recipe, stage):
     earlier = recipe.stages[: recipe.stages.index(stage)]
-    assert {start.stage for start in stage.starts} <= {other.name for other in earlier}
+    assert set(stage.needs) <= {other.name for other in earlier}
 
 
 @pytest.mark.parametrize(("recipe", "stage"), ALL_STAGES, ids=lambda item: item.name)
@@ -29,6 +30,10 @@ def test_only_data_folder_and_seed_change(recipe, stage):
     this = job(recipe.name, stage.name)
     solver_text, net_text = resolved_texts(this)
     solver, net = recipe_messages(stage)
+    if stage.transition is not None:
+        made = f"made/seed_7/{stage.name}/transition.binaryproto"
+        assert net_text.count(made) == 1
+        net_text = net_text.replace(made, "/elsewhere/transition.binaryproto")
     assert net_text.replace("/elsewhere/", f"{recipe.data_root}/") == to_text(net)
     assert recipe.data_root not in net_text
     resolved = parse_text(solver_text, caffe_pb2.SolverParameter())
@@ -43,7 +48,9 @@ def test_only_data_folder_and_seed_change(recipe, stage):
 
 def test_shuffled_stages_differ_in_nothing_else():
     for stage in RECIPES["cifar10n"].stages:
-        (solver, net), (same_solver, ordered) = recipe_messages(stage), recipe_messages(replace(stage, shuffle=False))
+        without = tuple(edit for edit in stage.edits if edit is not edits.shuffle)
+        assert len(without) == len(stage.edits) - 1
+        (solver, net), (same_solver, ordered) = recipe_messages(stage), recipe_messages(replace(stage, edits=without))
         assert solver == same_solver and net != ordered
         for layer in net.layer:
             assert layer.data_param.shuffle == (layer.type == "Data" and layer.include[0].phase == caffe_pb2.TRAIN)

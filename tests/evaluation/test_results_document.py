@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from caffe_compat.evaluation.experiments import RECIPES
 from caffe_compat.evaluation.jobs import REPOSITORY, Job
-from caffe_compat.evaluation.recipes import RECIPES
 from caffe_compat.evaluation.results import parse_result, settings_digest
 from caffe_compat.evaluation.table import Table
 

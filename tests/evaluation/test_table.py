@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from caffe_compat.evaluation.recipes import RECIPES
+from caffe_compat.evaluation.experiments import RECIPES
 from caffe_compat.evaluation.results import Result
 from caffe_compat.evaluation.table import Table
 
@@ -47,7 +47,7 @@ def test_missing_runs_are_printed_as_missing():
 
 def test_difference_is_paired_by_seed():
     both = table(noisy_as_truth=[0.65, 0.67, None], ours=[0.66, 0.69, 0.90])
-    assert both.difference().values == {1: pytest.approx(1), 2: pytest.approx(2), 3: None}
+    assert both.difference("ours", "noisy as truth").values == {1: pytest.approx(1), 2: pytest.approx(2), 3: None}
     assert cells(both.markdown(), "ours - noisy as truth")[3:] == ["+1.50 ± 0.71 (2 of 3)", "+1.00", "+2.00", "missing"]
 
 
