@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from caffe_compat.cli.common import DONE, Parser, command
-from caffe_compat.demo.plan import PLANS
+from caffe_compat.demo.plan import BEYOND_MODEL, MODEL, PLANS
 
 _COUNTS = {
     "train_clean": "training pictures with both labels",
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = {name: getattr(args, name) for name in (*_COUNTS, "size") if hasattr(args, name)}
     make_dataset(
         args.out,
-        replace(PLANS[args.like], seed=args.seed, **given),
+        replace(PLANS[args.like], seed=args.seed, noise=args.noise, **given),
         processes=args.processes,
         initial_weights=args.like == "clothing1m",
         contact_sheet=args.contact_sheet,
@@ -53,6 +53,11 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("out", metavar="OUT", type=Path, help="folder to make")
     parser.add_argument("--like", choices=tuple(PLANS), default="demo", help="which experiment the data are for")
+    parser.add_argument(
+        "--noise", choices=(MODEL, BEYOND_MODEL), default=MODEL,
+        help="how labels go wrong: exactly as the paper's model says, or with noise types that depend on the class too "
+        "and confusing labels that depend on the picture too (train with --recipe demo_beyond_model)",
+    )  # fmt: skip
     for name, meaning in _COUNTS.items():
         _add_planned(parser, name, "N", _positive, meaning)
     _add_planned(parser, "size", "PIXELS", _size, "height and width")

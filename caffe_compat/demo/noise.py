@@ -51,7 +51,7 @@ def draw_label(rng: np.random.Generator) -> Label:
     true = int(rng.integers(NUM_CLASSES))
     hardness = float(rng.random())
     noise_type = int(rng.choice(3, p=noise_type_probabilities(hardness)))
-    look_alike = _confused_with(true, rng)
+    look_alike = draw_look_alike(true, rng)
     return Label(true, noise_type, hardness, look_alike, draw_noisy(true, noise_type, rng))
 
 
@@ -61,8 +61,9 @@ def draw_noisy(true: int, noise_type: int, rng: np.random.Generator) -> int:
         return true
     if noise_type == PURE_RANDOM:
         return int((true + rng.integers(1, NUM_CLASSES)) % NUM_CLASSES)
-    return _confused_with(true, rng)
+    return draw_look_alike(true, rng)
 
 
-def _confused_with(true: int, rng: np.random.Generator) -> int:
+def draw_look_alike(true: int, rng: np.random.Generator) -> int:
+    """Draw from the column of ``true`` of the matrix of confusing noise."""
     return int(rng.choice(NUM_CLASSES, p=_CONFUSION[:, true]))

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from caffe_compat.datasets.clothing1m.lists import NOISY_TRAIN, TEST, TRAIN, VAL
 
+MODEL, BEYOND_MODEL = "model", "beyond_model"
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -14,6 +16,7 @@ class Plan:
     Attributes:
         train_clean, val, test: pictures with both labels. train_noisy: pictures with the noisy label alone.
         size: height and width in pixels.
+        noise: how labels go wrong: as the paper's model says (``demo.noise``), or beyond it.
     """
 
     train_clean: int
@@ -22,6 +25,7 @@ class Plan:
     test: int
     size: int
     seed: int = 0
+    noise: str = MODEL
 
     def splits(self) -> list[str]:
         """The split of each picture, in the order of their numbers."""

@@ -23,14 +23,16 @@ from caffe_compat.datasets.clothing1m.lists import (
     VAL,
     key_list_file,
 )  # fmt: skip
-from caffe_compat.demo.noise import Label, draw_label
+from caffe_compat.demo import noise, noise_beyond_model
+from caffe_compat.demo.noise import Label
 from caffe_compat.demo.picture import draw_picture
-from caffe_compat.demo.plan import Plan
+from caffe_compat.demo.plan import BEYOND_MODEL, MODEL, Plan
 from caffe_compat.demo.taxonomy import CLASS_NAMES
 
 logger = logging.getLogger("caffe_compat")
 
 TRUTH_HEADER = ("key", "split", "true", "noise_type", "hardness", "look_alike", "noisy")
+_DRAW_LABEL = {MODEL: noise.draw_label, BEYOND_MODEL: noise_beyond_model.draw_label}
 _CHUNK = 50
 _REPORTED_EVERY = 1000
 
@@ -69,7 +71,7 @@ def draw_files(folder: Path, plan: Plan, processes: int) -> list[Row]:
 
 
 def _in_processes(folder: Path, plan: Plan, count: int, processes: int) -> Iterator[Label]:
-    draw = functools.partial(_draw_file, folder, plan.size, plan.seed)
+    draw = functools.partial(_draw_file, folder, plan)
     if processes == 1:
         yield from map(draw, range(count))
         return
@@ -78,10 +80,10 @@ def _in_processes(folder: Path, plan: Plan, count: int, processes: int) -> Itera
         yield from pool.imap(draw, range(count), _CHUNK)
 
 
-def _draw_file(folder: Path, size: int, seed: int, number: int) -> Label:
-    rng = np.random.default_rng([seed, number])
-    label = draw_label(rng)
-    image = draw_picture(label.true, label.look_alike, label.hardness, size, rng)
+def _draw_file(folder: Path, plan: Plan, number: int) -> Label:
+    rng = np.random.default_rng([plan.seed, number])
+    label = _DRAW_LABEL[plan.noise](rng)
+    image = draw_picture(label.true, label.look_alike, label.hardness, plan.size, rng)
     _, jpeg = cv2.imencode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(60, 96))))
     (folder / key_of(number)).write_bytes(jpeg.tobytes())
     return label

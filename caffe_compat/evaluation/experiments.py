@@ -207,6 +207,21 @@ RECIPES: dict[str, Recipe] = {
             validation=True,
         ),
         Recipe(
+            name="demo_beyond_model",
+            title="Drawn clothes, noise beyond the model's assumptions",
+            data_root="data/demo",
+            make_data="tools/make_demo_data.py data/demo_beyond_model --noise beyond_model",
+            stages=(_demo.clean(), _demo.noisy_as_truth(), _demo.ntype(), _demo.joint(), _demo.bottom_up()),
+            rows=(
+                *_AUTHORS_ROWS[:2],
+                Row(BOTTOM_UP, "clean and noisy, from clean only", "bottom_up"),
+                _AUTHORS_ROWS[2],
+            ),
+            compare=((OURS, NOISY_AS_TRUTH), (OURS, BOTTOM_UP)),
+            seeds=3,
+            validation=True,
+        ),
+        Recipe(
             name="demo_all",
             title="Drawn clothes, all methods",
             data_root="data/demo",

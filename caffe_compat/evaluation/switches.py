@@ -1,6 +1,6 @@
 """Where the paper and its authors' release differ, as switches of a recipe: edits of its stages.
 
-The numbers are those of docs/results/README.md. Differences that are decided when the data are made, or that are a
+The numbers are those of docs/recipes.md. Differences that are decided when the data are made, or that are a
 recipe of their own, are here only to say so.
 """
 
