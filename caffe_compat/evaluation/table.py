@@ -136,7 +136,8 @@ class Table:
             cells = [LEFT_OUT] * (1 + len(self.seeds))
         else:
             cells = [_mean(summary), *_cells(summary)]
-        chosen = [_mean(self.accuracy_by_validation(row))] if self.recipe.validation else []
+        known = LEFT_OUT if row.stage in self.left_out else _mean(self.accuracy_by_validation(row))
+        chosen = [known] if self.recipe.validation else []
         return _line([row.method, row.labels, iterations, *published, *cells, *chosen])
 
     def _notes(self) -> list[str]:
