@@ -240,6 +240,21 @@ def test_callbacks_see_every_layer(net: caffe.Net) -> None:
     assert seen == [(f"{when}_backward", index) for index in (7, 6) for when in ("before", "after")]
 
 
+def test_a_batch_norm_layer_on_data_runs_the_backward_passes_behind_it() -> None:
+    """Nothing learns; Caffe runs them all the same, and past the layer's bottom even, which is not followed."""
+    text = inputs(data=(3, 2), label=(3, 2)) + layer_text("BatchNorm", "data", "norm", name="norm")
+    text += layer_text("Power", "norm", "twice", "power_param { scale: 2 }", name="twice")
+    text += 'layer { name: "loss" type: "EuclideanLoss" bottom: "twice" bottom: "label" top: "loss" }'
+    net = caffe.Net(text, caffe.TRAIN)
+    data = np.random.RandomState(0).randn(3, 2)
+    net.forward(data=data, label=np.ones((3, 2)))
+    net.backward()
+    normed = (data - data.mean(0)) / np.sqrt(data.var(0) + 1e-5)
+    np.testing.assert_allclose(net.blobs["twice"].diff, (2 * normed - 1) / 3, rtol=1e-4)
+    np.testing.assert_allclose(net.blobs["norm"].diff, 2 * (2 * normed - 1) / 3, rtol=1e-4)
+    assert not net.blobs["data"].diff.any() and not any(blob.diff.any() for blob in net.params["norm"])
+
+
 # --- any number of rows -----------------------------------------------------------------------------------------------
 
 
