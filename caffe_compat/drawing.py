@@ -38,7 +38,11 @@ class _Box:
 
 
 def to_dot(
-    net: caffe_pb2.NetParameter, rankdir: str = "LR", display_lrm: bool = False, display_phases: bool = False
+    net: caffe_pb2.NetParameter,
+    rankdir: str = "LR",
+    display_lrm: bool = False,
+    display_phases: bool = False,
+    label_edges: bool = True,
 ) -> str:
     """The graph of ``net`` (upgraded, and filtered unless layers of all phases are wanted) in dot.
 
@@ -49,6 +53,7 @@ def to_dot(
         rankdir: the direction of the flow: TB, LR, BT or RL.
         display_lrm: show the learning rate multipliers of layers with parameters.
         display_phases: show which layers are in one phase only.
+        label_edges: name the blobs on the arrows.
     """
     boxes = _boxes(net.layer)
     names = {id(box): f"layer{index}" for index, box in enumerate(boxes)}
@@ -62,7 +67,8 @@ def to_dot(
             if not makers:
                 lines.append(f"  {inputs.setdefault(blob, f'input{len(inputs)}')} -> {name};")
             for maker in makers:
-                shown = "" if blob == maker.layers[0].name else f" [label={_quoted(blob)}]"
+                is_shown = label_edges and blob != maker.layers[0].name
+                shown = f" [label={_quoted(blob)}]" if is_shown else ""
                 lines.append(f"  {names[id(maker)]} -> {name}{shown};")
     lines += [f"  {name} [label={_quoted(blob)}, {_BLOB}];" for blob, name in inputs.items()]
     for index, (box, blob) in enumerate(_outputs(boxes)):
@@ -210,12 +216,16 @@ def draw(dot: str, path: str | os.PathLike[str]) -> None:
     if final.suffix not in SUFFIXES:
         problem = expected_got(f"a name that ends in {', '.join(SUFFIXES)}", final.suffix or "none")
         raise CaffeCompatError(problem, path=os.fspath(path))
-    content = dot.encode() if final.suffix == ".dot" else _render(dot, final.suffix[1:])
+    content = dot.encode() if final.suffix == ".dot" else render(dot, final.suffix[1:])
     with atomic_path(final) as part:
         part.write_bytes(content)
 
 
-def _render(dot: str, kind: str) -> bytes:
+def render(dot: str, kind: str) -> bytes:
+    """The graph as the content of a picture file; ``kind`` is one of graphviz's formats.
+
+    Raises: CaffeCompatError naming what to install; ValueError from graphviz for a format that it does not know.
+    """
     try:
         import graphviz
     except ImportError as exc:

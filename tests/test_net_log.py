@@ -102,6 +102,28 @@ def test_log_of_the_backward_plan(caplog: pytest.LogCaptureFixture) -> None:
     }
 
 
+def test_a_batch_norm_layer_on_data_needs_backward_computation(caplog: pytest.LogCaptureFixture) -> None:
+    """Its lr_mult 0 stands in no net's text; where it does, Caffe sees it."""
+    norm = 'layer {{ name: "norm" type: "BatchNorm" bottom: "data" top: "ip" {} }}\n'
+    assert plan(caplog, DATA + LABEL + norm.format("") + LOSS) == {
+        "loss": True,
+        "norm": True,
+        "label": False,
+        "data": False,
+    }
+    for number, needs in ((2, True), (3, False)):
+        found = plan(caplog, DATA + LABEL + norm.format("param { lr_mult: 0 } " * number) + LOSS)
+        assert (found["norm"], found["loss"]) == (needs, needs)
+
+
+def test_a_layer_that_shares_a_parameter_counts_by_its_own_text(caplog: pytest.LogCaptureFixture) -> None:
+    frozen = 'param { name: "w" lr_mult: 0 } param { lr_mult: 0 }'
+    first = DATA + LABEL + product("first", outputs=3, extra=frozen)
+    for extra, needs in (('param { name: "w" } param { lr_mult: 0 }', True), (frozen, False)):
+        found = plan(caplog, first + product("ip", "first", outputs=3, extra=extra) + LOSS)
+        assert (found["first"], found["ip"], found["loss"]) == (False, needs, needs)
+
+
 def test_log_of_sharing(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "caffe_compat")
     Net(DATA + product("a", extra=SHARED) + product("b", bottom="a", extra=SHARED))

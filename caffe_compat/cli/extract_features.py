@@ -12,6 +12,7 @@ import torch
 
 from caffe_compat.cli.common import DONE, Parser, command
 from caffe_compat.cli.net_flags import not_negative, positive
+from caffe_compat.cli.python_layers import let_python_layers_import_caffe
 from caffe_compat.data.database import BACKENDS, create_database
 from caffe_compat.errors import DataError
 from caffe_compat.evaluation.features import check_blobs, extract_features
@@ -54,6 +55,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("mode", nargs="?", choices=["CPU", "GPU"], default="CPU", help="where to run")
     parser.add_argument("device_id", nargs="?", type=not_negative, default=0, help="number of the GPU")
     args = parser.parse_args(argv)
+    let_python_layers_import_caffe()
     blobs, databases = args.extract_feature_blob_names, args.save_feature_dataset_names
     if len(blobs) != len(databases):
         parser.error(f"expected as many databases as blobs ({len(blobs)}), got {len(databases)}")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from caffe_compat.cli.common import DONE, Parser, command
 from caffe_compat.cli.net_flags import add_net_flags, build_net, device_of_flags, positive
+from caffe_compat.cli.python_layers import let_python_layers_import_caffe
 from caffe_compat.glog import number
 from caffe_compat.net import Net
 from caffe_compat.solver.nets import weights_files
@@ -29,6 +30,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse(argv)
+    let_python_layers_import_caffe()
     net = build_net(args, "TEST", device_of_flags(args))
     for file in weights_files(args.weights):
         net.load_weights(file)

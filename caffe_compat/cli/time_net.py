@@ -11,6 +11,7 @@ import torch
 
 from caffe_compat.cli.common import DONE, Parser, command
 from caffe_compat.cli.net_flags import add_net_flags, build_net, device_of_flags, positive
+from caffe_compat.cli.python_layers import let_python_layers_import_caffe
 from caffe_compat.glog import number
 from caffe_compat.net import Net
 from caffe_compat.proto.caffe_pb2 import Phase
@@ -31,6 +32,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse(argv)
+    let_python_layers_import_caffe()
     device = device_of_flags(args)
     net = build_net(args, args.phase, device)
     warm_up(net)

@@ -10,6 +10,7 @@ import torch
 
 from caffe_compat.cli.common import DONE, Parser, command
 from caffe_compat.cli.net_flags import add_net_flags, not_negative, positive
+from caffe_compat.cli.python_layers import let_python_layers_import_caffe
 from caffe_compat.proto.caffe_pb2 import Phase, SolverParameter
 from caffe_compat.prototxt import read_solver
 from caffe_compat.solver import Action, Solver, signal_actions
@@ -39,6 +40,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse(argv)
+    let_python_layers_import_caffe()
     param = read_parameters(args)
     device = choose_device(args.gpu, param)
     solver = Solver(param, path=args.solver, data_start=args.data_start, device=device)

@@ -10,8 +10,18 @@ import logging
 from collections.abc import Sequence
 
 from caffe_compat.net.graph import Node
+from caffe_compat.proto import caffe_pb2
 
 logger = logging.getLogger("caffe_compat")
+
+
+def takes_for_learning(written: caffe_pb2.LayerParameter, num_blobs: int) -> bool:
+    """Whether a layer has a blob whose lr_mult is not 0 by the net's text, where 1 stands for what is not written.
+
+    The net's text, not what the layer makes of it: a BatchNorm layer gives its blobs lr_mult 0 in a message of its own,
+    which Caffe does not look at here. So its backward pass runs, and that of all that follows, though nothing learns.
+    """
+    return len(written.param) < num_blobs or any(spec.lr_mult != 0 for spec in written.param)
 
 
 def plan_backward(nodes: Sequence[Node], force_backward: bool) -> None:
@@ -45,8 +55,7 @@ def _what_needs_gradient(nodes: Sequence[Node]) -> tuple[list[list[bool]], list[
     for node in nodes:
         given = list(node.layer.param.propagate_down)
         wanted.append(given or [needs_gradient[name] for name in node.bottoms])
-        learns = any(blob.requires_grad for blob in node.layer.blobs)
-        needs = learns or any(needs_gradient[name] for name in node.bottoms)
+        needs = node.learns or any(needs_gradient[name] for name in node.bottoms)
         needs_backward.append(needs)
         for name in node.tops:
             needs_gradient[name] = needs or needs_gradient.get(name, False)

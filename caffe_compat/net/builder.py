@@ -9,7 +9,7 @@ from caffe_compat.glog import shape_text
 from caffe_compat.layers import BuildContext, Layer, construct_layer
 from caffe_compat.layers.base import Shape
 from caffe_compat.layers.shapes import count
-from caffe_compat.net.backward import plan_backward
+from caffe_compat.net.backward import plan_backward, takes_for_learning
 from caffe_compat.net.graph import Graph, Node
 from caffe_compat.net.sharing import ParamTable
 from caffe_compat.proto import caffe_pb2
@@ -51,6 +51,7 @@ class _Builder:
 
     def add(self, param: caffe_pb2.LayerParameter) -> None:
         logger.info("Creating layer %s", param.name)
+        written = caffe_pb2.LayerParameter(param=param.param)  # the layer may add to its own
         layer = construct_layer(param, self.context)
         logger.info("Creating Layer %s", param.name)
         self._take_bottoms(param)
@@ -60,6 +61,7 @@ class _Builder:
         node.overwrites = self._may_overwrite(node)
         self._set_up(node)
         self.params.add_layer(layer)
+        node.learns = takes_for_learning(written, len(layer.blobs))
         if param.type == "Input":
             self.inputs += node.tops
         self.nodes.append(node)

@@ -16,6 +16,7 @@ class Node:
         name, layer: the layer.
         bottoms, tops: blob names, in the layer's order.
         loss_weights: one per top; 0: no part of the loss.
+        learns: whether Caffe takes the layer for one that learns (see ``backward.py``).
         detached: per bottom, whether the gradient stops there (``propagate_down: false``, labels).
         forced: per bottom, whether it gets a gradient though nothing before it needs one.
         overwrites: whether the layer may write its top over its bottom's memory.
@@ -28,6 +29,7 @@ class Node:
     bottoms: list[str]
     tops: list[str]
     loss_weights: list[float]
+    learns: bool = False
     detached: list[bool] = field(default_factory=list)
     forced: list[bool] = field(default_factory=list)
     overwrites: bool = False

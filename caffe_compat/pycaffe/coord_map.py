@@ -45,29 +45,31 @@ IDENTITY = CoordMap(None, np.array([1.0]), np.array([0.0]))
 def coord_map(fn: Function) -> CoordMap:
     """The map of a layer. Raises: UndefinedMapException; ValueError for _h and _w options."""
     if fn.type_name in ("Convolution", "Pooling", "Im2col"):
-        axis, stride, kernel, pad = _conv_params(fn)
+        axis, stride, kernel, pad = conv_params(fn)
         return CoordMap(axis, 1 / stride, (pad - (kernel - 1) / 2) / stride)
     if fn.type_name == "Deconvolution":
-        axis, stride, kernel, pad = _conv_params(fn)
+        axis, stride, kernel, pad = conv_params(fn)
         return CoordMap(axis, stride, (kernel - 1) / 2 - pad)
     if fn.type_name in PASS_THROUGH_LAYERS:
         return IDENTITY
     if fn.type_name == "Crop":
-        params = fn.params.get("crop_param", fn.params)
-        return CoordMap(params.get("axis", 2) - 1, np.array([1.0]), -_numbers(params.get("offset", 0)))
+        axis, offset = crop_params(fn)
+        return CoordMap(axis - 1, np.array([1.0]), -offset)
     raise UndefinedMapException(f"a {fn.type_name} layer has no coordinate map")
 
 
-def compose(base: CoordMap, following: CoordMap) -> CoordMap:
-    """``base`` after ``following``, as functions. Raises: AxisMismatchException."""
+def compose(base_map: CoordMap, next_map: CoordMap) -> CoordMap:
+    """``base_map`` after ``next_map``, as functions. Raises: AxisMismatchException."""
+    base, following = CoordMap(*base_map), CoordMap(*next_map)
     if None not in (base.axis, following.axis) and base.axis != following.axis:
         raise AxisMismatchException(f"a map along axis {base.axis} and one along axis {following.axis}")
     axis = following.axis if base.axis is None else base.axis
     return CoordMap(axis, base.scale * following.scale, base.scale * following.shift + base.shift)
 
 
-def inverse(one: CoordMap) -> CoordMap:
-    return CoordMap(one.axis, 1 / one.scale, -one.shift / one.scale)
+def inverse(coord_map: CoordMap) -> CoordMap:
+    axis, scale, shift = coord_map
+    return CoordMap(axis, 1 / scale, -shift / scale)
 
 
 def coord_map_from_to(top_from: Top, top_to: Top) -> CoordMap:
@@ -116,8 +118,11 @@ def _ancestors(top: Top) -> Sequence[tuple[Top, CoordMap]]:
     return found
 
 
-def _conv_params(fn: Function) -> tuple[int, Array, Array, Array]:
-    """Axis, stride, extent of the dilated kernel, padding."""
+def conv_params(fn: Function) -> tuple[int, Array, Array, Array]:
+    """Of a layer with a window: axis, stride, extent of the dilated kernel, padding.
+
+    Raises: ValueError for _h and _w options.
+    """
     params = next((fn.params[name] for name in ("convolution_param", "pooling_param") if name in fn.params), fn.params)
     legacy = [field for field in _LEGACY_FIELDS if field in params]
     if legacy:
@@ -125,6 +130,12 @@ def _conv_params(fn: Function) -> tuple[int, Array, Array, Array]:
     dilation = _numbers(params.get("dilation", 1))
     kernel = (_numbers(params["kernel_size"]) - 1) * dilation + 1
     return params.get("axis", 1), _numbers(params.get("stride", 1)), kernel, _numbers(params.get("pad", 0))
+
+
+def crop_params(fn: Function) -> tuple[int, Array]:
+    """Of a Crop layer: axis, offset."""
+    params = fn.params.get("crop_param", fn.params)
+    return params.get("axis", 2), _numbers(params.get("offset", 0))
 
 
 def _numbers(values: Any) -> Array:

@@ -110,7 +110,16 @@ class Detector(Net):
         return np.round(np.concatenate([centre - grown, centre + grown]))
 
     def detect_selective_search(self, image_fnames: Sequence[PathLike]) -> list[dict[str, Any]]:
-        """``detect_windows`` over the proposals of the package selective_search_ijcv_with_python, which is not ours."""
-        selective_search = importlib.import_module("selective_search_ijcv_with_python")
+        """``detect_windows`` over what selective search proposes.
+
+        Raises: ModuleNotFoundError without the module selective_search_ijcv_with_python, which runs a MATLAB program.
+        """
+        name = "selective_search_ijcv_with_python"
+        try:
+            selective_search = importlib.import_module(name)
+        except ModuleNotFoundError as exc:
+            problem = f"detect_selective_search needs the module {name} on sys.path, and MATLAB"
+            raise ModuleNotFoundError(f"{problem}; with windows of your own call detect_windows") from exc
         files = [os.path.abspath(file) for file in image_fnames]
-        return self.detect_windows(zip(files, selective_search.get_windows(files), strict=True))
+        windows = selective_search.get_windows(files, cmd="selective_search_rcnn")
+        return self.detect_windows(zip(files, windows, strict=True))

@@ -7,13 +7,16 @@ import sys
 
 _MODULES = {
     "caffe": "caffe_compat.pycaffe",
+    "caffe._caffe": "caffe_compat.pycaffe._caffe",
     "caffe.classifier": "caffe_compat.pycaffe.classifier",
     "caffe.coord_map": "caffe_compat.pycaffe.coord_map",
     "caffe.detector": "caffe_compat.pycaffe.detector",
+    "caffe.draw": "caffe_compat.pycaffe.draw",
     "caffe.io": "caffe_compat.pycaffe.io",
     "caffe.net_spec": "caffe_compat.pycaffe.net_spec",
     "caffe.proto": "caffe_compat.proto",
     "caffe.proto.caffe_pb2": "caffe_compat.proto.caffe_pb2",
+    "caffe.pycaffe": "caffe_compat.pycaffe.pycaffe",
 }
 
 

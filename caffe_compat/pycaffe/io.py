@@ -52,8 +52,8 @@ def arraylist_to_blobprotovector_str(arraylist: Sequence[Array]) -> bytes:
     return caffe_pb2.BlobProtoVector(blobs=[write_blob(arr) for arr in arraylist]).SerializeToString()
 
 
-def blobprotovector_str_to_arraylist(serialised: bytes) -> list[Array]:
-    return [blobproto_to_array(blob) for blob in caffe_pb2.BlobProtoVector.FromString(serialised).blobs]
+def blobprotovector_str_to_arraylist(str: bytes) -> list[Array]:
+    return [blobproto_to_array(blob) for blob in caffe_pb2.BlobProtoVector.FromString(str).blobs]
 
 
 def array_to_datum(arr: Array, label: int | None = None) -> caffe_pb2.Datum:

@@ -5,7 +5,7 @@ Source: ForwardFromTo and BackwardFromTo, src/caffe/net.cpp.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -182,6 +182,22 @@ class LayerwiseNet(Net):
         """Bring what was written into copies of parameters to the GPU."""
         for parameter in self._parameters_in_use:
             parameter.write_back()
+
+
+def move_together(nets: Iterable[LayerwiseNet], change: Callable[[Tensor], Tensor]) -> None:
+    """Apply ``change``, to another device or type, to nets; parameters that share memory do so afterwards too."""
+    moved: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
+
+    def move(tensor: Tensor) -> Tensor:
+        if not tensor.numel():
+            return change(tensor)
+        key = tensor.data_ptr(), tensor.numel()
+        if key not in moved:  # the old memory is kept, so that its address is given to no other
+            moved[key] = tensor.detach(), change(tensor)
+        return moved[key][1].view(tensor.shape)
+
+    for net in nets:
+        net._apply(move)
 
 
 def _parameters(layer: Layer) -> list[tuple[nn.Parameter, Shape]]:

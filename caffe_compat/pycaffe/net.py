@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
+import torch
 
 from caffe_compat.errors import expected_got
 from caffe_compat.layers import Layer
@@ -16,9 +18,10 @@ from caffe_compat.layers.memory_data import MemoryDataLayer
 from caffe_compat.layers.python import Python
 from caffe_compat.layers.python_blobs import Array
 from caffe_compat.pycaffe.blob import NetBlob, ParameterBlob
-from caffe_compat.pycaffe.layerwise import Callback, LayerwiseNet
+from caffe_compat.pycaffe.layerwise import Callback, LayerwiseNet, move_together
 from caffe_compat.pycaffe.mode import current_device
 from caffe_compat.solver.nets import share_parameters
+from caffe_compat.weights import copy_weights, read_hdf5_layers, save_caffemodel, save_hdf5
 
 PathLike = str | os.PathLike[str]
 
@@ -63,19 +66,19 @@ class Net:
         net.to(current_device())
         if options["weights"] is not None:
             net.load_weights(options["weights"])
-        self._wrap(net)
-        self._follows_mode = True
+        self._wrap(net, follows_mode=True)
 
     @classmethod
     def of(cls, net: LayerwiseNet) -> Net:
         """The face of a solver's net, which stays on the solver's device."""
         face = cls.__new__(cls)
-        face._wrap(net)
-        face._follows_mode = False
+        face._wrap(net, follows_mode=False)
         return face
 
-    def _wrap(self, net: LayerwiseNet) -> None:
+    def _wrap(self, net: LayerwiseNet, follows_mode: bool) -> None:
         self._net = net
+        self._follows_mode = follows_mode
+        self._companions: WeakSet[Net] = WeakSet([self])  # and all nets that share parameters with it
         self.inputs: list[str] = list(net.inputs)
         self.outputs: list[str] = list(net.outputs)
         self.blobs: OrderedDict[str, NetBlob] = OrderedDict(net.net_blobs)
@@ -212,26 +215,33 @@ class Net:
     # --- weights --------------------------------------------------------------------------------------------
 
     def copy_from(self, path: PathLike) -> None:
-        """Copy a weights file into the layers of the same name. Raises: WeightsError."""
+        """Copy a weights file, of any format, into the layers of the same name. Raises: WeightsError."""
         self._net.write_back_parameters()
         self._net.load_weights(path)
 
-    load_hdf5 = copy_from
+    def load_hdf5(self, path: PathLike) -> None:
+        """As ``copy_from``, of a file in Caffe's HDF5 form, whatever its name. Raises: WeightsError."""
+        self._net.write_back_parameters()
+        copy_weights(self._net, path, read_hdf5_layers)
 
     def save(self, path: PathLike) -> None:
-        """Write a ``.caffemodel``."""
+        """Write the weights in Caffe's binary form, whatever the name. Raises: WeightsError above 2 GiB."""
         self._net.write_back_parameters()
-        self._net.save_weights(path)
+        save_caffemodel(self._net, path)
 
     def save_hdf5(self, path: PathLike) -> None:
-        """Write the weights in Caffe's HDF5 form. Raises: ValueError for a name that does not end in ``.h5``."""
-        if not os.fspath(path).endswith(".h5"):
-            raise ValueError(expected_got("a name that ends in .h5", repr(os.fspath(path))))
-        self.save(path)
+        """Write the weights in Caffe's HDF5 form, whatever the name. Raises: WeightsError."""
+        self._net.write_back_parameters()
+        save_hdf5(self._net, path)
 
     def share_with(self, other: Net) -> None:
-        """Let the layers that ``other`` has too use the memory of its parameters. Raises: WeightsError."""
+        """Let the layers that ``other`` has too use the memory of its parameters.
+
+        From then on the two are on one device: both follow the mode, unless one is a solver's, which stays where it is.
+        Raises: WeightsError if a layer differs; RuntimeError for nets of solvers on different devices.
+        """
         self._net.write_back_parameters()
+        self._join(other)
         share_parameters(other._net, self._net)
 
     # --- helpers --------------------------------------------------------------------------------------------
@@ -239,7 +249,18 @@ class Net:
     def _follow_mode(self) -> None:
         device = current_device()
         if self._follows_mode and self._net._like.device != device:
-            self._net.to(device)
+            _move(self._companions, device)
+
+    def _join(self, other: Net) -> None:
+        """Be on one device with ``other``, and with all that either shares with, from now on."""
+        companions = self._companions | other._companions
+        fixed = {net._net._like.device for net in companions if not net._follows_mode}
+        if len(fixed) > 1:
+            raise RuntimeError(f"nets of solvers on different devices cannot share: {', '.join(map(str, fixed))}")
+        follows_mode = not fixed
+        _move(companions, fixed.pop() if fixed else other._net._like.device)
+        for net in companions:
+            net._companions, net._follows_mode = companions, follows_mode
 
     def _index(self, layer: str) -> int:
         if layer not in self._layer_names:
@@ -282,6 +303,10 @@ class Net:
         padding = -num_rows % size
         packed = {name: np.asarray(rows) for name, rows in outs.items()}
         return {name: rows[:num_rows] if len(rows) == num_rows + padding else rows for name, rows in packed.items()}
+
+
+def _move(nets: Iterable[Net], device: torch.device) -> None:
+    move_together([net._net for net in nets], lambda tensor: tensor.to(device))
 
 
 def _options(arguments: Sequence[Any], **named: Any) -> dict[str, Any]:

@@ -123,7 +123,7 @@ class _Writer:
         layer.name = self._name(fn.tops[0] if fn.tops else fn, fn)
         for field, value in fn.params.items():
             try:
-                _assign(_holder(layer, field), field, value)
+                assign_proto(_holder(layer, field), field, value)
             except (AttributeError, TypeError, ValueError) as exc:
                 raise type(exc)(f'layer "{layer.name}" ({layer.type}): {field}: {exc}') from exc
         return layer
@@ -135,52 +135,59 @@ class _Writer:
         return self._names[what]
 
 
-def _param_fields() -> dict[str, str]:
-    """Layer type -> the field that holds its options: Convolution -> convolution_param (a ConvolutionParameter)."""
+def param_name_dict() -> dict[str, str]:
+    """Layer type -> the field that holds its options, without "_param": Convolution -> convolution."""
     fields = [field for field in caffe_pb2.LayerParameter.DESCRIPTOR.fields if field.name.endswith("_param")]
-    return {field.message_type.name.removesuffix("Parameter"): field.name for field in fields if field.message_type}
+    return {
+        field.message_type.name.removesuffix("Parameter"): field.name.removesuffix("_param")
+        for field in fields
+        if field.message_type
+    }
 
 
-_PARAM_FIELDS = _param_fields()
+_PARAM_NAMES = param_name_dict()
 
 
 def _holder(layer: caffe_pb2.LayerParameter, field: str) -> Any:
     """Where ``field`` belongs: the options of the layer's type, else the layer itself."""
-    own = _PARAM_FIELDS.get(layer.type)
-    if own is None or field.endswith("param"):
+    if layer.type not in _PARAM_NAMES or field.endswith("param"):
         return layer
-    return getattr(layer, own) if _has(getattr(layer, own), field) else layer
+    own = getattr(layer, f"{_PARAM_NAMES[layer.type]}_param")
+    return own if _has(own, field) else layer
 
 
 def _has(message: Message, field: str) -> bool:
     return field in message.DESCRIPTOR.fields_by_name
 
 
-def _assign(message: Any, field: str, value: Any) -> None:
-    """Set a field: a dict fills a message, a list a repeated field (of which one element may come without a list)."""
-    if not _has(message, field):
-        raise AttributeError(f"{message.DESCRIPTOR.name} has no field {field!r}")
-    target = getattr(message, field)
+def assign_proto(proto: Any, name: str, val: Any) -> None:
+    """Set field ``name`` of a message: a dict fills a message, a list (or one element of it) a repeated field.
+
+    Raises: AttributeError for a field that the message does not have; TypeError or ValueError for a value not its own.
+    """
+    if not _has(proto, name):
+        raise AttributeError(f"{proto.DESCRIPTOR.name} has no field {name!r}")
+    target = getattr(proto, name)
     is_repeated = hasattr(target, "extend")
-    if is_repeated and not isinstance(value, list | tuple):
-        value = [value]
-    if is_repeated and value and isinstance(value[0], Mapping):
-        for item in value:
+    if is_repeated and not isinstance(val, list | tuple):
+        val = [val]
+    if is_repeated and val and isinstance(val[0], Mapping):
+        for item in val:
             _fill(target.add(), item)
     elif is_repeated:
-        target.extend(value)
-    elif isinstance(value, Mapping):
+        target.extend(val)
+    elif isinstance(val, Mapping):
         target.SetInParent()
-        _fill(target, value)
-    elif isinstance(value, Message):
-        target.CopyFrom(value)
+        _fill(target, val)
+    elif isinstance(val, Message):
+        target.CopyFrom(val)
     else:
-        setattr(message, field, value)
+        setattr(proto, name, val)
 
 
 def _fill(message: Any, values: Mapping[str, Any]) -> None:
     for field, value in values.items():
-        _assign(message, field, value)
+        assign_proto(message, field, value)
 
 
 class Layers:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -16,21 +17,28 @@ from caffe_compat.weights.files import read_layers
 from caffe_compat.weights.parameters import LayerWithBlobs, NetWithLayers, borrowed_blobs
 from caffe_compat.weights.stored import StoredLayer
 
+PathLike = str | os.PathLike[str]
+
 log = logging.getLogger("caffe_compat")
 
 
-def copy_weights(net: NetWithLayers, path: str | os.PathLike[str]) -> None:
+def copy_weights(
+    net: NetWithLayers, path: PathLike, read: Callable[[PathLike], list[StoredLayer]] = read_layers
+) -> None:
     """Copy the parameters of every layer of the file that the net has too, by name.
 
     Layers the net lacks are logged and passed over; layers the file lacks keep what they have. Everything is
     checked before the first number is copied.
+
+    Args:
+        read: reads the file's layers; by default in the format that the file has.
     Raises: WeightsError, in Caffe's words, where a layer differs in the number or the shapes of its blobs.
     Source: Net::CopyTrainedLayersFrom, src/caffe/net.cpp.
     """
     name = os.fspath(path)
     borrowed = borrowed_blobs(net)
     matched: dict[str, StoredLayer] = {}
-    for source in read_layers(path):
+    for source in read(path):
         if source.name not in net.layers:
             log.info("Ignoring source layer %s", source.name)
             continue

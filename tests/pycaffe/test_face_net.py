@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,9 +11,12 @@ import torch
 from face_texts import inputs, layer_text
 
 import caffe_compat.pycaffe as caffe
-from caffe_compat.errors import CaffeCompatError
+from caffe_compat.errors import CaffeCompatError, WeightsError
 from caffe_compat.net import Net as PlainNet
+from caffe_compat.proto.caffe_pb2 import NetParameter
+from caffe_compat.pycaffe import net as face_net
 from caffe_compat.pycaffe.blob import NetBlob
+from caffe_compat.pycaffe.layerwise import move_together
 
 FILLER = 'weight_filler { type: "gaussian" std: 0.1 } bias_filler { type: "uniform" }'
 TEXT = f"""
@@ -200,7 +204,6 @@ def test_what_a_layer_made_of_its_bottoms_counts_whatever_its_top_holds_now() ->
         (lambda net: net.forward(data=np.ones((4, 2, 3, 4)), label=np.ones((5, 1))), "'data' is not batch sized"),
         (lambda net: net.backward(loss=1), "do not match net outputs"),
         (lambda net: net.set_input_arrays(np.ones((5, 2, 3, 4)), np.ones(5)), "first layer is a MemoryData layer"),
-        (lambda net: net.save_hdf5("weights.bin"), "ends in .h5"),
         (lambda net: net.blobs["data"].reshape(2, -1), "no negative size"),
         (lambda net: net.params["ip"][1].reshape(3), r"of shape \(10,\) cannot become"),
         (lambda net: net.forward_all(data=np.ones((5, 2, 3, 4)), label=np.ones((4, 1))), "as many rows each"),
@@ -235,6 +238,21 @@ def test_callbacks_see_every_layer(net: caffe.Net) -> None:
     seen.clear()
     net.backward(end="aside")
     assert seen == [(f"{when}_backward", index) for index in (7, 6) for when in ("before", "after")]
+
+
+def test_a_batch_norm_layer_on_data_runs_the_backward_passes_behind_it() -> None:
+    """Nothing learns; Caffe runs them all the same, and past the layer's bottom even, which is not followed."""
+    text = inputs(data=(3, 2), label=(3, 2)) + layer_text("BatchNorm", "data", "norm", name="norm")
+    text += layer_text("Power", "norm", "twice", "power_param { scale: 2 }", name="twice")
+    text += 'layer { name: "loss" type: "EuclideanLoss" bottom: "twice" bottom: "label" top: "loss" }'
+    net = caffe.Net(text, caffe.TRAIN)
+    data = np.random.RandomState(0).randn(3, 2)
+    net.forward(data=data, label=np.ones((3, 2)))
+    net.backward()
+    normed = (data - data.mean(0)) / np.sqrt(data.var(0) + 1e-5)
+    np.testing.assert_allclose(net.blobs["twice"].diff, (2 * normed - 1) / 3, rtol=1e-4)
+    np.testing.assert_allclose(net.blobs["norm"].diff, 2 * (2 * normed - 1) / 3, rtol=1e-4)
+    assert not net.blobs["data"].diff.any() and not any(blob.diff.any() for blob in net.params["norm"])
 
 
 # --- any number of rows -----------------------------------------------------------------------------------------------
@@ -309,15 +327,77 @@ def test_save_copy_and_share(net: caffe.Net, tmp_path: Path) -> None:
     np.testing.assert_array_equal(copy.params["conv"][0].data, net.params["conv"][0].data)
 
 
-def test_hdf5_weights(net: caffe.Net, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["weights.caffemodel.h5", "weights.bin", "weights", "weights.pt"])
+def test_hdf5_weights(net: caffe.Net, tmp_path: Path, name: str) -> None:
+    """Under any name, as in Caffe; and ``save`` writes binary under any."""
     pytest.importorskip("h5py")
-    weights = tmp_path / "weights.caffemodel.h5"
-    net.save_hdf5(str(weights))
-    if not weights.read_bytes().startswith(b"\x89HDF"):
-        pytest.skip("this Net writes no HDF5 yet")
+    net.save_hdf5(str(tmp_path / name))
+    assert (tmp_path / name).read_bytes().startswith(b"\x89HDF")
     other = caffe.Net(TEXT, caffe.TEST)
-    other.load_hdf5(str(weights))
+    other.load_hdf5(str(tmp_path / name))
     np.testing.assert_array_equal(other.params["conv"][0].data, net.params["conv"][0].data)
+    net.save(str(tmp_path / name))
+    message = NetParameter.FromString((tmp_path / name).read_bytes())
+    assert [layer.name for layer in message.layer] == list(net._layer_names)
+    with pytest.raises(WeightsError, match="HDF5"):
+        other.load_hdf5(str(tmp_path / name))
+
+
+def test_parameters_that_share_memory_do_so_after_a_move(net: caffe.Net) -> None:
+    """Other memory stands for another device."""
+    shared, again, alone = (caffe.Net(TEXT, caffe.TEST) for _ in range(3))
+    shared.share_with(net)
+    again.share_with(shared)
+    nets = [net, shared, again, alone]
+    before = [each.params["ip"][0].data for each in nets]
+    move_together([each._net for each in nets], torch.clone)
+    after = [each.params["ip"][0].data for each in nets]
+    for old, new in zip(before, after, strict=True):
+        np.testing.assert_array_equal(old, new)
+        assert not np.shares_memory(old, new)
+    assert [np.shares_memory(after[0], each) for each in after] == [True, True, True, False]
+    again.params["conv"][1].data[0] = 42
+    assert net.params["conv"][1].data[0] == 42 and not net.blobs["conv"].diff.any()
+
+
+def test_nets_that_share_parameters_move_together(net: caffe.Net, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Directly or through a third net; with a solver's net they stay where it is."""
+    shared, again, alone = (caffe.Net(TEXT, caffe.TEST) for _ in range(3))
+    shared.share_with(net)
+    again.share_with(shared)
+    moves: list[tuple[set[caffe.Net], str]] = []
+    monkeypatch.setattr(face_net, "_move", lambda nets, device: moves.append((set(nets), device.type)))
+    monkeypatch.setattr(face_net, "current_device", lambda: torch.device("meta"))
+    net._follow_mode()
+    alone._follow_mode()
+    assert moves == [({net, shared, again}, "meta"), ({alone}, "meta")]
+    of_solver = caffe.Net.of(alone._net)
+    again.share_with(of_solver)
+    assert moves[2] == ({net, shared, again, of_solver}, "cpu")
+    net._follow_mode()
+    assert len(moves) == 3
+    elsewhere = caffe.Net.of(again._net)
+    monkeypatch.setattr(elsewhere, "_net", SimpleNamespace(_like=torch.empty(0, device="meta")))
+    with pytest.raises(RuntimeError, match="nets of solvers on different devices cannot share: .*meta"):
+        net.share_with(elsewhere)
+
+
+def test_sharing_across_devices_on_a_gpu(net: caffe.Net) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU, or PyTorch was built without CUDA")
+    expected = net.forward()["prob"].copy()
+    shared = caffe.Net(TEXT, caffe.TEST)
+    caffe.set_device(0)
+    caffe.set_mode_gpu()
+    try:
+        net.forward()
+        shared.share_with(net)
+        inputs_of_net = {name: net.blobs[name].data for name in net.inputs}
+        np.testing.assert_allclose(shared.forward(**inputs_of_net)["prob"], expected, rtol=1e-3)
+    finally:
+        caffe.set_mode_cpu()
+    net.params["ip"][0].data[...] *= 2
+    np.testing.assert_array_equal(shared.forward()["prob"], net.forward()["prob"])
 
 
 def test_memory_data_takes_arrays() -> None:

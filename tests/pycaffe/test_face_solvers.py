@@ -35,7 +35,11 @@ def read(path: Path) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
 def test_eight_updates_as_caffe(path: Path) -> None:
-    case = read(path)
+    run_as_caffe(read(path))
+
+
+def run_as_caffe(case: dict[str, np.ndarray]) -> None:
+    """Train on the case's data and compare every update."""
     solver = build(case)
     assert type(solver).__name__ == f"{solver.param.type}Solver"
     for update in range(1, NUM_UPDATES + 1):
@@ -50,6 +54,18 @@ def test_eight_updates_as_caffe(path: Path) -> None:
                 # As in Caffe the diff is now what was subtracted.
                 np.testing.assert_allclose(before[layer][index] - blob.diff, blob.data, atol=1e-6)
     assert solver.iter == NUM_UPDATES
+
+
+@pytest.mark.parametrize("name", ["SGD_step", "SGD_L1", "Adam", "SGD_iter_size_clip"])
+def test_a_python_layer_in_place_of_a_built_in_one_learns_as_caffe_does(caffe: object, name: str) -> None:
+    """Real Caffe's run of a net, whose inner product is the user's here: its multipliers, decay and gradient count."""
+    case = read(next(path for path in CASES if path.stem == name))
+    text = str(case["net"])
+    options = 'inner_product_param { num_output: 5 weight_filler { type: "xavier" } }'
+    by_hand = 'python_param { module: "face_layers" layer: "InnerProductByLoops" param_str: "5" }'
+    assert text.count(options) == text.count('type: "InnerProduct"') == 1
+    case["net"] = np.array(text.replace(options, by_hand).replace('type: "InnerProduct"', 'type: "Python"'))
+    run_as_caffe(case)
 
 
 def test_views_of_before_a_step_show_what_is_after_it() -> None:

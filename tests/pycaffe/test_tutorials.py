@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,17 +12,6 @@ import pytest
 from face_texts import inputs, layer_text
 
 import caffe_compat.pycaffe
-
-
-@pytest.fixture
-def caffe(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """What a script gets that calls install() and then imports caffe; afterwards no caffe is there any more."""
-    before = set(sys.modules)
-    caffe_compat.pycaffe.install()
-    yield importlib.import_module("caffe")
-    for name in set(sys.modules) - before:
-        if name.partition(".")[0] in ("caffe", "face_layers"):
-            del sys.modules[name]
 
 
 def test_install_gives_the_modules_that_scripts_import(caffe: Any) -> None:
