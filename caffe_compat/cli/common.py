@@ -26,6 +26,14 @@ _INPUT_ERRORS = (
 )
 
 
+class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows the defaults that say something: no "(default: None)", and none of a switch that is off."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        unsaid = action.default in (None, "") or action.default is False
+        return action.help if unsaid else super()._get_help_string(action)
+
+
 class Parser(argparse.ArgumentParser):
     """An ``ArgumentParser`` that takes ``--snapshot_prefix``, ``--snapshot-prefix`` and gflags' ``-snapshot_prefix``,
     and for switches gflags' ``--gray=true``, ``--gray=false`` and ``--nogray``.
@@ -35,7 +43,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("allow_abbrev", False)
-        kwargs.setdefault("formatter_class", argparse.ArgumentDefaultsHelpFormatter)
+        kwargs.setdefault("formatter_class", HelpFormatter)
         super().__init__(*args, **kwargs)
 
     def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
@@ -86,13 +94,20 @@ def command(main: Main) -> Callable[..., int]:
         except SystemExit as ending:  # argparse: --help, a wrong command line
             return ending.code if isinstance(ending.code, int) else DONE
         except _INPUT_ERRORS as exc:
-            return _report("\n".join(filter(None, (str(exc), hint(exc)))), WRONG_USAGE)
+            return _report("\n".join(filter(None, (_text(exc), hint(exc)))), WRONG_USAGE)
         except OSError as exc:
-            return _report(exc, FAILED)
+            return _report(_text(exc), FAILED)
         except KeyboardInterrupt:
             return _report("interrupted", FAILED)
 
     return run
+
+
+def _text(problem: BaseException) -> str:
+    """The message, of the operating system's errors in the form of ours: the file, then what is wrong with it."""
+    if isinstance(problem, OSError) and problem.strerror:
+        return ": ".join(str(part) for part in (problem.filename, problem.strerror) if part is not None)
+    return str(problem)
 
 
 def _report(problem: object, code: int) -> int:

@@ -74,10 +74,19 @@ def _image_shape(
 ) -> tuple[int, ...]:
     """(C, H, W) from the data layer's crop and the first convolution's weights; else from the data themselves."""
     blob = read_from_outside(predicting)[0]
-    layers = filter_net(trained, caffe_pb2.NetState(phase=caffe_pb2.TEST), args.net).layer
-    crop = next(layer.transform_param.crop_size for layer in layers if blob in layer.top)
+    phase, crop = _phase_and_crop(trained, blob, args.net)
     weights = read_caffemodel(args.weights)
     for layer in predicting.layer:
         if crop and layer.type == "Convolution" and list(layer.bottom) == [blob] and layer.name in weights:
             return weights[layer.name][0].shape[1] * layer.convolution_param.group, crop, crop
-    return tuple(Net(args.net, "TEST").blob_shapes[blob][1:])
+    return tuple(Net(args.net, phase).blob_shapes[blob][1:])
+
+
+def _phase_and_crop(trained: caffe_pb2.NetParameter, blob: str, path: str) -> tuple[str, int]:
+    """The phase in which a layer of the net makes the blob, TEST before TRAIN, and that layer's crop."""
+    for phase in ("TEST", "TRAIN"):
+        state = caffe_pb2.NetState(phase=caffe_pb2.Phase.Value(phase))
+        for layer in filter_net(trained, state, path).layer:
+            if blob in layer.top:
+                return phase, layer.transform_param.crop_size
+    raise PrototxtError(f'no layer makes the blob "{blob}" in phase TEST or TRAIN: give its --shape', path=path)

@@ -16,6 +16,7 @@ import torch
 from caffe_compat.data.datum import encode_datum
 from caffe_compat.errors import CaffeCompatError, expected_got
 from caffe_compat.net import Net
+from caffe_compat.net.own_data import check_reads_own_data
 from caffe_compat.proto.caffe_pb2 import Datum
 
 log = logging.getLogger("caffe_compat")
@@ -46,9 +47,7 @@ def extract_features(
 
 def check_blobs(net: Net, blobs: Sequence[str], path: str | None = None) -> None:
     """Raises: CaffeCompatError for a net that has to be fed, and for blobs it lacks or that are no items of images."""
-    if net.inputs:
-        problem = f"expected a net that reads data of its own, got one with the inputs {', '.join(net.inputs)}"
-        raise CaffeCompatError(problem, path=path)
+    check_reads_own_data(net, path)
     for blob in blobs:
         if blob not in net.blob_shapes:
             known = ", ".join(net.blob_shapes)

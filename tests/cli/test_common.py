@@ -54,8 +54,8 @@ def run(ending: BaseException | int, capsys: pytest.CaptureFixture[str]) -> tupl
         (0, 0, ""),
         (1, 1, ""),
         (PrototxtError("expected > 0, got 0", path="n.prototxt"), 2, "n.prototxt: expected > 0, got 0\n"),
-        (FileNotFoundError(errno.ENOENT, "No such file", "x"), 2, "[Errno 2] No such file: 'x'\n"),
-        (OSError(errno.ENOSPC, "No space left on device"), 1, "[Errno 28] No space left on device\n"),
+        (FileNotFoundError(errno.ENOENT, "No such file", "x"), 2, "x: No such file\n"),
+        (OSError(errno.ENOSPC, "No space left on device"), 1, "No space left on device\n"),
         (KeyboardInterrupt(), 1, "interrupted\n"),
     ],
 )
@@ -78,3 +78,16 @@ def test_wrong_usage_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == "tool: unrecognized arguments: --sigint (--help lists the options)\n"
     assert main(["--help"]) == 0
     assert "--sigint_effect" in capsys.readouterr().out
+
+
+def test_help_shows_the_defaults_that_say_something(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = Parser(prog="tool")
+    parser.add_argument("--model", required=True, help="the net")
+    parser.add_argument("--gpu", default="", help="the GPU")
+    parser.add_argument("--gray", action="store_true", help="no colours")
+    parser.add_argument("--iterations", type=int, default=50, help="batches to run")
+    parser.add_argument("--first", type=int, default=0, help="where to start")
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--help"])
+    text = capsys.readouterr().out
+    assert "(default: 50)" in text and "(default: 0)" in text and text.count("default") == 2

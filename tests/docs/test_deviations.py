@@ -34,3 +34,12 @@ def test_every_field_of_ours_has_a_row() -> None:
     listed = TEXT.partition("## Reading")[0]
     missing = [each for each in fields if f"{each[0]}." not in listed or f"{each[1]}`" not in listed]
     assert missing == []
+
+
+def test_every_row_is_in_a_table_and_every_heading_is_there_once() -> None:
+    """A blank line ends a table: rows behind it are shown as text."""
+    lines = TEXT.splitlines()
+    pairs = zip(lines, lines[1:], strict=False)
+    loose = [line for before, line in pairs if line in ROWS and not before.startswith("|")]
+    headings = [line for line in lines if line.startswith("#")]
+    assert loose == [] and len(set(headings)) == len(headings)

@@ -144,6 +144,14 @@ def test_the_shape_comes_from_the_crop_and_the_weights(golden_run: Path, capsys:
     assert "no_lmdb" in capsys.readouterr().err.splitlines()[-1]
 
 
+def test_a_net_that_only_trains(golden_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    net = read_net("train_val.prototxt")[0]
+    del net.layer[[str(layer.include) for layer in net.layer].index("[phase: TEST\n]")]
+    Path("train.prototxt").write_text(to_text(net))
+    assert main(["train.prototxt", WEIGHTS, "deploy.prototxt"]) == 0
+    assert Net("deploy.prototxt").blob_shapes["data"][1:] == Net("train.prototxt", "TRAIN").blob_shapes["data"][1:]
+
+
 def test_wrong_input(golden_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("there.prototxt").touch()
     Path("more.prototxt").write_text(Path("train_val.prototxt").read_text().replace('"conv1" type', '"conv7" type'))
