@@ -68,11 +68,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return clean_loss(scores[0], labels) | type_loss(scores[1], labels) | noisy
 
     common.train("p(y|x)", nets.true_label, clean_loss, known, options.pretrain_iterations, run)
-    clean_only = common.accuracy(nets.true_label, test, run)
+    run.print(f"test accuracy: clean labels only {common.accuracy(nets.true_label, test, run):.2f}")
     nets.start_noise_type()
     common.train("p(z|x)", nets.noise_type, type_loss, known, options.pretrain_iterations, run)
     common.train("together", nets, three_losses, mixed, options.iterations, run)
-    run.print(f"test accuracy: clean labels only {clean_only:.2f}")
     run.print(f"test accuracy: with the noise model {common.accuracy(nets.true_label, test, run):.2f}")
     common.end()
     return DONE

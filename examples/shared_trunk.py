@@ -62,9 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return two_losses(scores, labels) | {"noisy": (noisy_loss(*scores, labels[1]), labels[1])}
 
     common.train("clean labels", net, two_losses, known, options.pretrain_iterations, run)
-    clean_only = common.accuracy(classifier, test, run)
+    run.print(f"test accuracy: clean labels only {common.accuracy(classifier, test, run):.2f}")
     common.train("together", net, three_losses, mixed, options.iterations, run)
-    run.print(f"test accuracy: clean labels only {clean_only:.2f}")
     run.print(f"test accuracy: with the noise model {common.accuracy(classifier, test, run):.2f}")
     common.end()
     return DONE

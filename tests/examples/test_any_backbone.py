@@ -23,7 +23,8 @@ from caffe_compat import LabelNoiseLoss
 ROOT = Path(__file__).parents[2]
 MODULES = ("resnet", "common", "resnet_two_nets", "shared_trunk")
 CLASSES, SIZE, RECORDS = 4, 32, 24
-FLAGS = "--pretrain_iterations 6 --iterations 14 --batch_size 8 --width 4 --display 1 --device cpu --seed 3".split()
+FLAGS = "--pretrain_iterations 2 --iterations 12 --batch_size 24 --lr 0.02".split()
+FLAGS += "--width 4 --display 1 --device cpu --seed 3".split()
 LINE = re.compile(r"(.+), iteration (\d+), loss = ([\d.]+) \((.*)\)")
 
 
@@ -56,13 +57,17 @@ def losses_in(output: str) -> dict[str, list[float]]:
 def run(script: ModuleType, data: str, capsys: pytest.CaptureFixture[str], *flags: str) -> dict[str, list[float]]:
     assert script.main(["--data", data, *FLAGS, *flags]) == 0
     output = capsys.readouterr().out
-    assert re.search(r"test accuracy: clean labels only [\d.]+\ntest accuracy: with the noise model [\d.]+\n$", output)
+    assert re.search(r"test accuracy: clean labels only [\d.]+\n(.*\n)+test accuracy: with the noise model [\d.]+\n$", output)
     return losses_in(output)
 
 
+def check_fall(losses: list[float]) -> None:
+    assert np.mean(losses[-4:]) < 0.8 * np.mean(losses[:4])
+
+
 STAGES = {
-    "resnet_two_nets": {"p(y|x)": 6, "p(z|x)": 6, "together": 14},
-    "shared_trunk": {"clean labels": 6, "together": 14},
+    "resnet_two_nets": {"p(y|x)": 2, "p(z|x)": 2, "together": 12},
+    "shared_trunk": {"clean labels": 2, "together": 12},
 }
 
 
@@ -73,8 +78,7 @@ def test_the_loss_falls(
 ) -> None:
     losses = run(getattr(examples, name), data, capsys, *flags)
     assert {stage: len(values) for stage, values in losses.items()} == STAGES[name]
-    together = losses["together"]
-    assert np.mean(together[-4:]) < 0.9 * np.mean(together[:4])
+    check_fall(losses["together"])
 
 
 def test_the_nets_run_in_bfloat16_and_the_losses_in_float32(
@@ -88,7 +92,7 @@ def test_the_nets_run_in_bfloat16_and_the_losses_in_float32(
         return result
 
     monkeypatch.setattr(examples.common, "as_float", spy)
-    run(examples.shared_trunk, data, capsys, "--amp", "--pretrain_iterations", "2", "--iterations", "2")
+    run(examples.shared_trunk, data, capsys, "--amp", "--iterations", "2")
     assert seen == {(torch.bfloat16, torch.float32)}
 
 
@@ -103,7 +107,7 @@ def test_compiled_in_one_graph_each_as_in_eager_mode(
 ) -> None:
     """By the backend that needs no C++ compiler; the script asks for ``fullgraph``."""
     torch.compiler.reset()
-    flags = ("--pretrain_iterations", "2", "--iterations", "3")
+    flags = ("--iterations", "3")
     script = getattr(examples, name)
     eager = run(script, data, capsys, *flags)
     graphs = []
@@ -154,7 +158,7 @@ def test_under_torchrun_two_processes_do_as_one(examples: SimpleNamespace, data:
     assert result.returncode == 0, result.stderr
     losses = losses_in(result.stdout)
     assert {stage: len(values) for stage, values in losses.items()} == STAGES["shared_trunk"], "rank 0 alone prints"
-    assert np.mean(losses["together"][-4:]) < 0.9 * np.mean(losses["together"][:4])
+    check_fall(losses["together"])
 
 
 def test_batches_of_two_ranks_are_those_of_one(examples: SimpleNamespace, data: str) -> None:
