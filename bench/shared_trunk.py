@@ -69,7 +69,9 @@ def main() -> None:
         pairs = [(two[clock], one[clock]) for two, one in rounds]
         low, middle, high = statistics.quantiles((two / one for two, one in pairs), n=4)
         two_ms, one_ms = (statistics.median(column) * 1e3 for column in zip(*pairs, strict=True))
-        print(f"  {name}: two nets {two_ms:.0f} ms, shared {one_ms:.0f} ms, ratio {middle:.2f} ({low:.2f} to {high:.2f})")
+        print(
+            f"  {name}: two nets {two_ms:.0f} ms, shared {one_ms:.0f} ms, ratio {middle:.2f} ({low:.2f} to {high:.2f})"
+        )
 
 
 if __name__ == "__main__":

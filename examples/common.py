@@ -81,7 +81,7 @@ def end() -> None:
 
 
 class Crop:
-    """A transform: 7/8 of the height and width (224 of 256), at random and mirrored or from the centre; about [-2, 2]."""
+    """A transform: 7/8 of height and width (224 of 256), at random and mirrored, or the centre; about [-2, 2]."""
 
     def __init__(self, random: bool) -> None:
         self.random = random

@@ -50,14 +50,17 @@ def losses_in(output: str) -> dict[str, list[float]]:
             stage = found.setdefault(match[1], [])
             assert int(match[2]) == len(stage)
             stage.append(float(match[3]))
-            assert sum(float(part.split(" = ")[1]) for part in match[4].split(", ")) == pytest.approx(stage[-1], abs=1e-3)
+            each = [float(part.split(" = ")[1]) for part in match[4].split(", ")]
+            assert sum(each) == pytest.approx(stage[-1], abs=1e-3)
     return found
 
 
 def run(script: ModuleType, data: str, capsys: pytest.CaptureFixture[str], *flags: str) -> dict[str, list[float]]:
     assert script.main(["--data", data, *FLAGS, *flags]) == 0
     output = capsys.readouterr().out
-    assert re.search(r"test accuracy: clean labels only [\d.]+\n(.*\n)+test accuracy: with the noise model [\d.]+\n$", output)
+    assert re.search(
+        r"test accuracy: clean labels only [\d.]+\n(.*\n)+test accuracy: with the noise model [\d.]+\n$", output
+    )
     return losses_in(output)
 
 
@@ -203,43 +206,59 @@ def test_p_z_starts_from_the_convolutions_of_p_y(examples: SimpleNamespace) -> N
 TORCHVISION_KEYS = """
 conv1.weight bn1.weight bn1.bias bn1.running_mean bn1.running_var bn1.num_batches_tracked
 layer1.0.conv1.weight
-layer1.0.bn1.weight layer1.0.bn1.bias layer1.0.bn1.running_mean layer1.0.bn1.running_var layer1.0.bn1.num_batches_tracked
+layer1.0.bn1.weight layer1.0.bn1.bias
+layer1.0.bn1.running_mean layer1.0.bn1.running_var layer1.0.bn1.num_batches_tracked
 layer1.0.conv2.weight
-layer1.0.bn2.weight layer1.0.bn2.bias layer1.0.bn2.running_mean layer1.0.bn2.running_var layer1.0.bn2.num_batches_tracked
+layer1.0.bn2.weight layer1.0.bn2.bias
+layer1.0.bn2.running_mean layer1.0.bn2.running_var layer1.0.bn2.num_batches_tracked
 layer1.1.conv1.weight
-layer1.1.bn1.weight layer1.1.bn1.bias layer1.1.bn1.running_mean layer1.1.bn1.running_var layer1.1.bn1.num_batches_tracked
+layer1.1.bn1.weight layer1.1.bn1.bias
+layer1.1.bn1.running_mean layer1.1.bn1.running_var layer1.1.bn1.num_batches_tracked
 layer1.1.conv2.weight
-layer1.1.bn2.weight layer1.1.bn2.bias layer1.1.bn2.running_mean layer1.1.bn2.running_var layer1.1.bn2.num_batches_tracked
+layer1.1.bn2.weight layer1.1.bn2.bias
+layer1.1.bn2.running_mean layer1.1.bn2.running_var layer1.1.bn2.num_batches_tracked
 layer2.0.conv1.weight
-layer2.0.bn1.weight layer2.0.bn1.bias layer2.0.bn1.running_mean layer2.0.bn1.running_var layer2.0.bn1.num_batches_tracked
+layer2.0.bn1.weight layer2.0.bn1.bias
+layer2.0.bn1.running_mean layer2.0.bn1.running_var layer2.0.bn1.num_batches_tracked
 layer2.0.conv2.weight
-layer2.0.bn2.weight layer2.0.bn2.bias layer2.0.bn2.running_mean layer2.0.bn2.running_var layer2.0.bn2.num_batches_tracked
+layer2.0.bn2.weight layer2.0.bn2.bias
+layer2.0.bn2.running_mean layer2.0.bn2.running_var layer2.0.bn2.num_batches_tracked
 layer2.0.downsample.0.weight layer2.0.downsample.1.weight layer2.0.downsample.1.bias
 layer2.0.downsample.1.running_mean layer2.0.downsample.1.running_var layer2.0.downsample.1.num_batches_tracked
 layer2.1.conv1.weight
-layer2.1.bn1.weight layer2.1.bn1.bias layer2.1.bn1.running_mean layer2.1.bn1.running_var layer2.1.bn1.num_batches_tracked
+layer2.1.bn1.weight layer2.1.bn1.bias
+layer2.1.bn1.running_mean layer2.1.bn1.running_var layer2.1.bn1.num_batches_tracked
 layer2.1.conv2.weight
-layer2.1.bn2.weight layer2.1.bn2.bias layer2.1.bn2.running_mean layer2.1.bn2.running_var layer2.1.bn2.num_batches_tracked
+layer2.1.bn2.weight layer2.1.bn2.bias
+layer2.1.bn2.running_mean layer2.1.bn2.running_var layer2.1.bn2.num_batches_tracked
 layer3.0.conv1.weight
-layer3.0.bn1.weight layer3.0.bn1.bias layer3.0.bn1.running_mean layer3.0.bn1.running_var layer3.0.bn1.num_batches_tracked
+layer3.0.bn1.weight layer3.0.bn1.bias
+layer3.0.bn1.running_mean layer3.0.bn1.running_var layer3.0.bn1.num_batches_tracked
 layer3.0.conv2.weight
-layer3.0.bn2.weight layer3.0.bn2.bias layer3.0.bn2.running_mean layer3.0.bn2.running_var layer3.0.bn2.num_batches_tracked
+layer3.0.bn2.weight layer3.0.bn2.bias
+layer3.0.bn2.running_mean layer3.0.bn2.running_var layer3.0.bn2.num_batches_tracked
 layer3.0.downsample.0.weight layer3.0.downsample.1.weight layer3.0.downsample.1.bias
 layer3.0.downsample.1.running_mean layer3.0.downsample.1.running_var layer3.0.downsample.1.num_batches_tracked
 layer3.1.conv1.weight
-layer3.1.bn1.weight layer3.1.bn1.bias layer3.1.bn1.running_mean layer3.1.bn1.running_var layer3.1.bn1.num_batches_tracked
+layer3.1.bn1.weight layer3.1.bn1.bias
+layer3.1.bn1.running_mean layer3.1.bn1.running_var layer3.1.bn1.num_batches_tracked
 layer3.1.conv2.weight
-layer3.1.bn2.weight layer3.1.bn2.bias layer3.1.bn2.running_mean layer3.1.bn2.running_var layer3.1.bn2.num_batches_tracked
+layer3.1.bn2.weight layer3.1.bn2.bias
+layer3.1.bn2.running_mean layer3.1.bn2.running_var layer3.1.bn2.num_batches_tracked
 layer4.0.conv1.weight
-layer4.0.bn1.weight layer4.0.bn1.bias layer4.0.bn1.running_mean layer4.0.bn1.running_var layer4.0.bn1.num_batches_tracked
+layer4.0.bn1.weight layer4.0.bn1.bias
+layer4.0.bn1.running_mean layer4.0.bn1.running_var layer4.0.bn1.num_batches_tracked
 layer4.0.conv2.weight
-layer4.0.bn2.weight layer4.0.bn2.bias layer4.0.bn2.running_mean layer4.0.bn2.running_var layer4.0.bn2.num_batches_tracked
+layer4.0.bn2.weight layer4.0.bn2.bias
+layer4.0.bn2.running_mean layer4.0.bn2.running_var layer4.0.bn2.num_batches_tracked
 layer4.0.downsample.0.weight layer4.0.downsample.1.weight layer4.0.downsample.1.bias
 layer4.0.downsample.1.running_mean layer4.0.downsample.1.running_var layer4.0.downsample.1.num_batches_tracked
 layer4.1.conv1.weight
-layer4.1.bn1.weight layer4.1.bn1.bias layer4.1.bn1.running_mean layer4.1.bn1.running_var layer4.1.bn1.num_batches_tracked
+layer4.1.bn1.weight layer4.1.bn1.bias
+layer4.1.bn1.running_mean layer4.1.bn1.running_var layer4.1.bn1.num_batches_tracked
 layer4.1.conv2.weight
-layer4.1.bn2.weight layer4.1.bn2.bias layer4.1.bn2.running_mean layer4.1.bn2.running_var layer4.1.bn2.num_batches_tracked
+layer4.1.bn2.weight layer4.1.bn2.bias
+layer4.1.bn2.running_mean layer4.1.bn2.running_var layer4.1.bn2.num_batches_tracked
 fc.weight fc.bias
 """
 
