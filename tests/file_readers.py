@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import functools
 import io
-import json
 import pickle
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import cv2
 import h5py
 import numpy as np
 import torch
 from google.protobuf import text_format
-from hostile_files import Reader
+from hostile_files import FIXED, Reader
 from tiny_datasets import Python2Pickler, write_clothing1m, write_human_labels
 
 from caffe_compat import Net
@@ -31,15 +32,23 @@ from caffe_compat.datasets.cifar10n import csv_layout, pickle_layout
 from caffe_compat.datasets.clothing1m.lists import read_lists
 from caffe_compat.datasets.pairs import count_pairs_in, read_noise_types, read_noisy_labels
 from caffe_compat.evaluation.classification import load_image, read_images
-from caffe_compat.evaluation.results import parse_result
+from caffe_compat.evaluation.results import read_result
 from caffe_compat.layers.fillers import fill
 from caffe_compat.layers.prefetching import read_mean as read_layer_mean
 from caffe_compat.proto import caffe_pb2
 from caffe_compat.prototxt import filter_net, insert_splits, read_net, read_solver
 from caffe_compat.pycaffe import io as pycaffe_io
 from caffe_compat.solver.log_parser import join_resumed, parse_log, table
-from caffe_compat.weights import SolverState, StoredBlob, StoredLayer, read_layers, read_solverstate, write_layers
-from caffe_compat.weights import write_blobproto_file, write_solverstate
+from caffe_compat.weights import (
+    SolverState,
+    StoredBlob,
+    StoredLayer,
+    read_layers,
+    read_solverstate,
+    write_blobproto_file,
+    write_layers,
+    write_solverstate,
+)
 from caffe_compat.weights.caffemodel import read_net_message, upgrade_net_message
 from caffe_compat.weights.means import read_mean
 
@@ -66,7 +75,7 @@ SHAPES = """
 input: "data" input_shape { dim: 2 dim: 3 dim: 4 }
 layer { name: "dummy" type: "DummyData" top: "d" dummy_data_param { shape { dim: 2 dim: 3 dim: 4 }
   data_filler { type: "xavier" } } }
-layer { name: "sum" type: "Eltwise" bottom: "data" bottom: "d" top: "sum" eltwise_param { operation: SUM coeff: -1 coeff: 2 } }
+layer { name: "sum" type: "Eltwise" bottom: "data" bottom: "d" top: "sum" eltwise_param { coeff: -1 coeff: 2 } }
 layer { name: "slice" type: "Slice" bottom: "sum" top: "a" top: "b" slice_param { axis: 1 slice_point: 1 } }
 layer { name: "concat" type: "Concat" bottom: "a" bottom: "b" top: "c" concat_param { axis: -2 } }
 layer { name: "reshape" type: "Reshape" bottom: "c" top: "r" reshape_param { shape { dim: 0 dim: -1 } } }
@@ -230,22 +239,20 @@ NOISE_TYPES = b"key,noise_type\na.jpg,0\nb.jpg,2\nc.jpg,1\n"
 NAMES = "airplane\nautomobile\ncaf\u00e9\n".encode()
 
 
-def clothing_file(name: str) -> Originals:
+def names_of_table(path: Path) -> None:
+    estimate_confusion._read_names(str(path), 3)
+
+
+def clothing_reader(name: str) -> Reader:
+    """The whole folder is read, of which the file called ``name`` is bad."""
+
     def originals(folder: Path) -> list[bytes]:
         write_clothing1m(folder / "root")
-        return [(folder / "root" / name).read_bytes()]
+        for each in (folder / "root").glob("*.txt"):
+            each.rename(folder / each.name)
+        return [(folder / name).read_bytes()]
 
-    return originals
-
-
-def read_clothing(path: Path) -> None:
-    """The whole folder, of which ``path`` is one file."""
-    root = path.parent / "root"
-    for each in root.glob("*.txt"):
-        other = path.parent / each.name
-        if each.name != path.name:
-            other.write_bytes(each.read_bytes())
-    read_lists(path.parent)
+    return Reader(originals, lambda path: read_lists(path.parent), name, count=500, takes=frozenset(FIXED))
 
 
 # --- data sets ----------------------------------------------------------------------------------------------------
@@ -314,13 +321,13 @@ READERS = {
     "pairs.csv, counted": Reader(lambda folder: [PAIRS], lambda path: count_pairs_in(path, 3)),
     "pairs.csv": Reader(lambda folder: [PAIRS], read_noisy_labels),
     "noise_types.csv": Reader(lambda folder: [NOISE_TYPES], read_noise_types),
-    "class names": Reader(lambda folder: [NAMES], lambda path: classify._labels(str(path), 3)),
-    "class names of a table": Reader(lambda folder: [NAMES], lambda path: estimate_confusion._read_names(str(path), 3)),
-    "Clothing1M keys": Reader(clothing_file("clean_val_key_list.txt"), read_clothing, "clean_val_key_list.txt"),
-    "Clothing1M labels": Reader(clothing_file("noisy_label_kv.txt"), read_clothing, "noisy_label_kv.txt"),
+    "class names": Reader(lambda folder: [NAMES], lambda path: classify._labels(str(path), 3), count=800),
+    "class names of a table": Reader(lambda folder: [NAMES], names_of_table, count=800),
+    "Clothing1M keys": clothing_reader("clean_val_key_list.txt"),
+    "Clothing1M labels": clothing_reader("noisy_label_kv.txt"),
     "CIFAR batch": Reader(cifar_batches, pickle_layout._read_batch),
     "CIFAR-10N labels": Reader(human_labels, lambda path: pickle_layout._human_labels(path, "worse", np.arange(1, 4))),
     "CIFAR lists": Reader(lambda folder: [CIFAR_CSV], lambda path: csv_layout._label_column(path, "worse")),
-    "log": Reader(logs, read_log),
-    "result.json": Reader(result, lambda path: parse_result(json.loads(path.read_text()))),
+    "log": Reader(logs, read_log, count=800, takes=frozenset(FIXED)),
+    "result.json": Reader(result, lambda path: read_result(cast(Any, SimpleNamespace(result_file=path)))),
 }

@@ -6,6 +6,7 @@ import contextlib
 import gc
 import os
 import resource
+import shutil
 import sys
 import tempfile
 import time
@@ -117,10 +118,13 @@ def bounded_memory(most: int = MOST_MEMORY) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def forbidden(content: bytes, name: str) -> Iterator[Path]:
-    """A file that this process may not read, even where it is root's."""
+def forbidden(content: bytes, name: str, beside: Path) -> Iterator[Path]:
+    """A file that this process may not read, even where it is root's, among copies of the files in ``beside``."""
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
+        for other in beside.iterdir():
+            if other.is_file():
+                shutil.copy(other, folder)
         path = Path(folder) / name
         path.write_bytes(content)
         path.chmod(0)

@@ -61,7 +61,7 @@ def read_torch_file(path: str | os.PathLike[str]) -> Any:
 
     Raises: as :func:`read_pickle`.
     """
-    return _read(path, _load_torch_zip if zipfile.is_zipfile(path) else _load_torch_legacy)
+    return _read(path, _load_torch)
 
 
 def _read(path: str | os.PathLike[str], load: Callable[[BinaryIO], Any]) -> Any:
@@ -74,6 +74,12 @@ def _read(path: str | os.PathLike[str], load: Callable[[BinaryIO], Any]) -> Any:
 
 def _load(file: BinaryIO) -> Any:
     return _RestrictedUnpickler(file, encoding="bytes").load()
+
+
+def _load_torch(file: BinaryIO) -> Any:
+    is_zipped = zipfile.is_zipfile(file)
+    file.seek(0)
+    return _load_torch_zip(file) if is_zipped else _load_torch_legacy(file)
 
 
 def _load_torch_zip(file: BinaryIO) -> Any:

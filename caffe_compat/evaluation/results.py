@@ -70,12 +70,13 @@ def read_result(job: Job) -> Result | None:
         return parse_result(json.loads(job.result_file.read_text()))
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError, KeyError) as exc:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as exc:
         raise CaffeCompatError(f"not the result of a stage: {exc}", path=str(job.result_file)) from exc
 
 
 def parse_result(fields: dict[str, Any]) -> Result:
     """A result from the JSON's content. Raises: TypeError, KeyError or ValueError if it is something else."""
+    float(fields["test"]["accuracy"])
     history = {int(iteration): outputs for iteration, outputs in fields["test_history"].items()}
     return Result(**{**fields, "test_history": history})
 
