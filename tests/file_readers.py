@@ -239,6 +239,10 @@ NOISE_TYPES = b"key,noise_type\na.jpg,0\nb.jpg,2\nc.jpg,1\n"
 NAMES = "airplane\nautomobile\ncaf\u00e9\n".encode()
 
 
+def names_of_classes(path: Path) -> None:
+    classify._labels(str(path), 3)
+
+
 def names_of_table(path: Path) -> None:
     estimate_confusion._read_names(str(path), 3)
 
@@ -296,7 +300,7 @@ def result(folder: Path) -> list[bytes]:
 
 READERS = {
     "net": Reader(lambda folder: NETS, read_filtered_net, takes=frozenset({"empty"})),
-    "net, built": Reader(lambda folder: NETS, Net, count=1000, takes=frozenset({"empty"})),
+    "net, built": Reader(lambda folder: NETS, Net, count=700, takes=frozenset({"empty"})),
     "solver": Reader(lambda folder: [SOLVER.encode()], read_solver, takes=frozenset({"empty"})),
     "net, binary": Reader(binary_nets, lambda path: upgrade_net_message(read_net_message(path)[0], path)),
     "mean.binaryproto": Reader(written(write_blobproto_file, IMAGE), read_mean),
@@ -307,7 +311,7 @@ READERS = {
     "index.npy": Reader(npy(np.arange(9)), lambda path: load_index(path, 9)),
     "group.json": Reader(written(write_group, Group("mixed", 9, "0" * 64)), read_group),
     "solverstate": Reader(written(write_solverstate, STATE), read_solverstate),
-    "solverstate.h5": Reader(written(write_solverstate, STATE, name="x.h5"), read_solverstate, count=800),
+    "solverstate.h5": Reader(written(write_solverstate, STATE, name="x.h5"), read_solverstate),
     "state dict .pt": Reader(written(write_layers, "net", LAYERS, name="x.pt"), read_layers, "file.pt"),
     ".safetensors": Reader(written(write_layers, "net", LAYERS, name="x.safetensors"), read_layers, "x.safetensors"),
     "image": Reader(lambda folder: image_files(), lambda path: read_image(path, ImageFormat(size=(5, 4)))),
@@ -315,19 +319,19 @@ READERS = {
     "image, pycaffe": Reader(lambda folder: image_files(), pycaffe_io.load_image),
     "Datum": Reader(datums, read_datum, names_file=False),
     "image list": Reader(image_list, read_list),
-    "ImageData": Reader(image_list, build_image_data, count=500),
-    "HDF5Data": Reader(hdf5_list, read_hdf5_rows, count=800),
+    "ImageData": Reader(image_list, build_image_data, count=400),
+    "HDF5Data": Reader(hdf5_list, read_hdf5_rows),
     "window file": Reader(windows, read_windows),
     "pairs.csv, counted": Reader(lambda folder: [PAIRS], lambda path: count_pairs_in(path, 3)),
     "pairs.csv": Reader(lambda folder: [PAIRS], read_noisy_labels),
     "noise_types.csv": Reader(lambda folder: [NOISE_TYPES], read_noise_types),
-    "class names": Reader(lambda folder: [NAMES], lambda path: classify._labels(str(path), 3), count=800),
-    "class names of a table": Reader(lambda folder: [NAMES], names_of_table, count=800),
+    "class names": Reader(lambda folder: [NAMES], names_of_classes, takes=frozenset({"another format's"})),
+    "class names of a table": Reader(lambda folder: [NAMES], names_of_table, takes=frozenset({"another format's"})),
     "Clothing1M keys": clothing_reader("clean_val_key_list.txt"),
     "Clothing1M labels": clothing_reader("noisy_label_kv.txt"),
     "CIFAR batch": Reader(cifar_batches, pickle_layout._read_batch),
     "CIFAR-10N labels": Reader(human_labels, lambda path: pickle_layout._human_labels(path, "worse", np.arange(1, 4))),
     "CIFAR lists": Reader(lambda folder: [CIFAR_CSV], lambda path: csv_layout._label_column(path, "worse")),
-    "log": Reader(logs, read_log, count=800, takes=frozenset(FIXED)),
+    "log": Reader(logs, read_log, takes=frozenset(FIXED)),
     "result.json": Reader(result, lambda path: read_result(cast(Any, SimpleNamespace(result_file=path)))),
 }

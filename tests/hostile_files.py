@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import random
 import resource
 import shutil
 import sys
@@ -43,7 +44,7 @@ class Reader:
     read: Read
     name: str = "file"
     errors: tuple[type[Exception], ...] = (CaffeCompatError,)
-    count: int = 1500
+    count: int = 1000
     takes: frozenset[str] = frozenset()
     names_file: bool = True
 
@@ -61,7 +62,7 @@ FIXED = {
     "empty": b"",
     "wrong magic": b"\x7fELF\x02\x01\x01" + bytes(200),
     "zeros": bytes(5000),
-    "random": __import__("random").Random(1).randbytes(5000),
+    "random": random.Random(1).randbytes(5000),
     "another format's": b"\x89HDF\r\n\x1a\n" + bytes(60),
     "a zip": b"PK\x03\x04" + bytes(100),
     "brackets": b"[" * 100_000,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import pickletools
 import zipfile
 from collections.abc import Callable
 from typing import Any, BinaryIO
@@ -73,6 +74,12 @@ def _read(path: str | os.PathLike[str], load: Callable[[BinaryIO], Any]) -> Any:
 
 
 def _load(file: BinaryIO) -> Any:
+    start = file.tell()
+    for opcode, argument, position in pickletools.genops(file):
+        # Python makes room for all the numbers below one that something is remembered by: 34 GB for five bytes.
+        if opcode.name in ("PUT", "LONG_BINPUT") and not 0 <= argument <= position + 1:  # type: ignore[operator]
+            raise pickle.UnpicklingError(f"memo: {expected_got('numbers in their order', argument)}")
+    file.seek(start)
     return _RestrictedUnpickler(file, encoding="bytes").load()
 
 
@@ -87,6 +94,8 @@ def _load_torch_zip(file: BinaryIO) -> Any:
         pickles = [name for name in archive.namelist() if name.endswith("/data.pkl")]
         if len(pickles) != 1:
             raise pickle.UnpicklingError(expected_got("one data.pkl in the archive", len(pickles)))
+        if archive.getinfo(pickles[0]).compress_type != zipfile.ZIP_STORED:
+            raise pickle.UnpicklingError("data.pkl is compressed, which torch.save never does")
         return _load(io.BytesIO(archive.read(pickles[0])))
 
 
