@@ -153,7 +153,7 @@ HUGE = {
     "DummyData": ('layer { name: "d" type: "DummyData" top: "y" dummy_data_param { shape { dim: 65536 dim: 65536 } } }',
                   "d", "dummy_data_param.shape"),
     "old DummyData": ('layer { name: "d" type: "DummyData" top: "y" dummy_data_param { num: 4294967295 channels: 1 '
-                      'height: 1 width: 1 } }', "d", "dummy_data_param.shape"),
+                      'height: 1 width: 1 } }', "d", "dummy_data_param.num"),
     "Parameter": ('layer { name: "p" type: "Parameter" top: "y" parameter_param { shape { dim: 4611686018427387904 dim:'
                   ' 4 } } }', "p", "parameter_param.shape"),
     "MemoryData": ('layer { name: "m" type: "MemoryData" top: "y" top: "z" memory_data_param { batch_size: 4294967295 '

@@ -48,7 +48,8 @@ class DummyData(Layer):
         return tuple(tops)
 
     def _filled(self, index: int) -> Tensor:
-        top = new_blob(self, self._shapes[index], "dummy_data_param.shape")
+        field = "shape" if self.param.dummy_data_param.shape else "num"
+        top = new_blob(self, self._shapes[index], f"dummy_data_param.{field}")
         try:
             fill(top, self._fillers[index])
         except PrototxtError as exc:
