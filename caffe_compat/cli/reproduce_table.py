@@ -18,6 +18,7 @@ from caffe_compat.evaluation.jobs import data_folder
 from caffe_compat.evaluation.recipes import RECIPES
 from caffe_compat.evaluation.table import Table
 from caffe_compat.files import atomic_path
+from caffe_compat.npy_files import map_npy
 
 
 def _parser() -> Parser:
@@ -81,9 +82,16 @@ def _confusion(chain: Chain) -> str:
     folder = data_folder(chain.data, seed=1)
     if not (folder / TRUE_CONFUSION).exists():
         return ""
-    true = np.load(folder / TRUE_CONFUSION)
-    names = (folder / layout.NAMES).read_text().splitlines()
-    return "\n" + confusion_table(np.load(folder / layout.CONFUSION_NPY), true, names)
+    estimated, true = (_matrix(folder / name) for name in (layout.CONFUSION_NPY, TRUE_CONFUSION))
+    names = (folder / layout.NAMES).read_text(encoding="utf-8", errors="replace").splitlines()
+    return "\n" + confusion_table(estimated, true, names)
+
+
+def _matrix(path: Path) -> np.ndarray:
+    try:
+        return map_npy(path)
+    except ValueError as exc:
+        raise DataError(str(exc), path=str(path)) from exc
 
 
 def _check_folder(path: Path, remedy: str) -> None:
