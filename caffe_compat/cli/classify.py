@@ -90,7 +90,7 @@ def _labels(path: str | None, classes: int) -> list[str]:
     """The names of the classes; none without a file. Raises: DataError if there are not as many as scores."""
     if path is None:
         return [""] * classes
-    names = Path(path).read_text(encoding="utf-8").splitlines()
+    names = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
     if len(names) != classes:
         raise DataError(
             expected_got(f"a line for each of the net's {classes} classes", f"{len(names)} lines"), path=path

@@ -19,6 +19,7 @@ from caffe_compat.evaluation.jobs import data_folder
 from caffe_compat.evaluation.switches import SWITCHES, with_switches
 from caffe_compat.evaluation.table import Table
 from caffe_compat.files import atomic_path
+from caffe_compat.npy_files import map_npy
 
 
 def _parser() -> Parser:
@@ -104,9 +105,16 @@ def _confusion(chain: Chain) -> str:
     folder = data_folder(chain.data, seed=1)
     if not (folder / TRUE_CONFUSION).exists():
         return ""
-    true = np.load(folder / TRUE_CONFUSION)
-    names = (folder / layout.NAMES).read_text().splitlines()
-    return "\n" + confusion_table(np.load(folder / layout.CONFUSION_NPY), true, names)
+    estimated, true = (_matrix(folder / name) for name in (layout.CONFUSION_NPY, TRUE_CONFUSION))
+    names = (folder / layout.NAMES).read_text(encoding="utf-8", errors="replace").splitlines()
+    return "\n" + confusion_table(estimated, true, names)
+
+
+def _matrix(path: Path) -> np.ndarray:
+    try:
+        return map_npy(path)
+    except ValueError as exc:
+        raise DataError(str(exc), path=str(path)) from exc
 
 
 def _choices(parser: Parser, given: Sequence[str]) -> dict[str, str]:

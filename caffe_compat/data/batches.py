@@ -17,6 +17,7 @@ from caffe_compat.data.database import Reader
 from caffe_compat.data.datum import decode_datum, parse_datum, stack_raw
 from caffe_compat.data.transformer import Transformer
 from caffe_compat.errors import DataError, expected_got
+from caffe_compat.npy_files import map_npy
 
 Batch = tuple[Tensor, ...]
 _Item = TypeVar("_Item")
@@ -31,9 +32,11 @@ def load_index(path: str | os.PathLike[str], num_records: int) -> np.ndarray:
     if not Path(path).is_file():
         raise _bad_index(path, "no index there; tools/mix_datasets.py makes one")
     try:
-        index = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, OSError) as exc:
-        raise _bad_index(path, f"not a .npy file: {exc}") from exc
+        index = map_npy(path)
+    except OSError as exc:
+        raise _bad_index(path, f"cannot be read: {exc.strerror}") from exc
+    except ValueError as exc:
+        raise _bad_index(path, str(exc)) from exc
     if index.dtype != np.int64 or index.ndim != 1 or index.size == 0:
         raise _bad_index(path, expected_got("int64 of shape (N,), N > 0", f"{index.dtype} of shape {index.shape}"))
     least, most = int(index.min()), int(index.max())

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from google.protobuf.message import DecodeError
 
+from caffe_compat.data.jpeg_size import is_cut_short
 from caffe_compat.errors import DataError, expected_got
 from caffe_compat.proto import caffe_pb2
 
@@ -69,7 +70,7 @@ def decode_datum(datum: caffe_pb2.Datum, decode: int = DECODE_AS_STORED) -> np.n
     pixels = datum.data  # each access copies the bytes
     values = np.frombuffer(pixels, np.uint8) if pixels else np.array(datum.float_data, np.float32)
     size = shape[0] * shape[1] * shape[2]
-    if values.size != size or size == 0:
+    if values.size != size or min(shape) < 1:
         shape_text = " x ".join(map(str, shape))
         raise DataError(f"a datum of {shape_text} {expected_got(f'with {size} values', values.size)}")
     return values.reshape(shape)
@@ -83,7 +84,7 @@ def stack_raw(datums: Sequence[caffe_pb2.Datum]) -> np.ndarray | None:
     first = datums[0]
     shape = (first.channels, first.height, first.width)
     size = shape[0] * shape[1] * shape[2]
-    if size == 0 or any(datum.encoded or (datum.channels, datum.height, datum.width) != shape for datum in datums):
+    if min(shape) < 1 or any(datum.encoded or (datum.channels, datum.height, datum.width) != shape for datum in datums):
         return None
     pixels = [datum.data for datum in datums]
     if all(len(one) == size for one in pixels):
@@ -99,12 +100,23 @@ def decode_image(content: bytes | np.ndarray, decode: int = DECODE_AS_STORED) ->
 
     Raises: DataError if OpenCV cannot read it or its pixels are not 8 bits deep.
     """
-    buffer = np.frombuffer(content, np.uint8)
-    image = cv2.imdecode(buffer, decode) if buffer.size else None
-    if image is None:
-        raise DataError(f"not a readable image ({buffer.size} bytes)")
+    image = decode_any_depth(content, decode)
     if image.dtype != np.uint8:
         raise DataError(expected_got("an image of 8 bits per channel", str(image.dtype)))
+    return image
+
+
+def decode_any_depth(content: bytes | np.ndarray, decode: int = DECODE_AS_STORED) -> np.ndarray:
+    """The same, of the type that the file has. Raises: DataError if OpenCV cannot read it."""
+    buffer = np.frombuffer(content, np.uint8)
+    if is_cut_short(buffer.data):
+        raise DataError(f"a JPEG cut short: its {buffer.size} bytes cannot hold the pixels that it declares")
+    try:
+        image = cv2.imdecode(buffer, decode) if buffer.size else None
+    except cv2.error as exc:  # of more pixels than OpenCV takes, or than there is memory for
+        raise DataError(f"not a readable image ({buffer.size} bytes): {exc.err}") from exc
+    if image is None:
+        raise DataError(f"not a readable image ({buffer.size} bytes)")
     return image
 
 

@@ -68,7 +68,7 @@ def read_group(path: str | os.PathLike[str]) -> Group | None:
         group = Group(str(content["group"]), int(content["records"]), str(content["paths_sha256"]))
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError) as exc:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as exc:
         raise DataError(f"not a group side file: {exc}; remove it or make the database again", path=str(path)) from exc
     return group
 

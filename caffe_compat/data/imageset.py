@@ -78,8 +78,9 @@ def file_content(path: str | os.PathLike[str]) -> bytes:
     """Raises: DataError naming the file if it cannot be read."""
     try:
         return Path(path).read_bytes()
-    except OSError as exc:
-        raise DataError(f"cannot be read: {exc.strerror}", path=os.fspath(path)) from exc
+    except (OSError, ValueError) as exc:  # ValueError: a name with a NUL in it
+        problem = f"cannot be read: {exc.strerror if isinstance(exc, OSError) else exc}"
+        raise DataError(problem, path=os.fspath(path)) from exc
 
 
 def _pixels(content: bytes, path: str | os.PathLike[str], form: ImageFormat) -> np.ndarray:
@@ -87,7 +88,13 @@ def _pixels(content: bytes, path: str | os.PathLike[str], form: ImageFormat) -> 
         pixels = decode_image(content, DECODE_GRAY if form.gray else DECODE_COLOR)
     except DataError as exc:
         raise DataError(exc.problem, path=os.fspath(path)) from exc
-    return pixels if form.size is None else cv2.resize(pixels, (form.size[1], form.size[0]))
+    if form.size is None:
+        return pixels
+    try:
+        return cv2.resize(pixels, (form.size[1], form.size[0]))
+    except cv2.error as exc:
+        problem = f"cannot be resized to {form.size[0]} x {form.size[1]}: {exc.err}"
+        raise DataError(problem, path=os.fspath(path)) from exc
 
 
 def _encode(pixels: np.ndarray, encoding: str, path: str | os.PathLike[str]) -> bytes:

@@ -166,7 +166,9 @@ def _numbers(tokens: list[bytes], first: int) -> np.ndarray:
         values = np.full(len(tokens), np.nan)
         for at, token in enumerate(tokens):
             values[at] = _number(token)
-    is_wrong = ~np.isfinite(values) | (values != np.trunc(values)) & (np.arange(len(values)) % _WINDOW != 1)
+    is_overlap = np.arange(len(values)) % _WINDOW == 1
+    most = np.where(is_overlap, np.finfo(np.float32).max, np.iinfo(np.int32).max)  # as far as Caffe's types go
+    is_wrong = ~(abs(values) <= most) | ~is_overlap & (values != np.trunc(values))
     if is_wrong.any():
         at = int(np.flatnonzero(is_wrong)[0])
         kind = "a number, the overlap" if at % _WINDOW == 1 else "an integer"

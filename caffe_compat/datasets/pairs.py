@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from caffe_compat.datasets.whole_numbers import whole_number
 from caffe_compat.errors import DataError, expected_got
 from caffe_compat.label_noise.confusion import IntArray
 
@@ -97,8 +98,8 @@ def _rows(path: str | os.PathLike[str], header: Sequence[str]) -> Iterator[tuple
 
 
 def _label(place: str, field: str, text: str, num_labels: int = 2**31) -> int:
-    label = int(text) if text.isascii() and text.isdecimal() else -1
-    if not 0 <= label < num_labels:
+    label = whole_number(text)
+    if label is None or label >= num_labels:
         raise DataError(expected_got(f"a whole number in [0, {num_labels})", repr(text)), path=place, field=field)
     return label
 

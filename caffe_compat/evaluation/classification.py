@@ -17,6 +17,7 @@ import torch
 from caffe_compat.data.datum import DECODE_COLOR, DECODE_GRAY, decode_image
 from caffe_compat.errors import CaffeCompatError, DataError, expected_got
 from caffe_compat.net import Net
+from caffe_compat.npy_files import map_npy
 from caffe_compat.pycaffe import io
 
 CROPS = 10  # the corners and the centre, each also mirrored
@@ -126,9 +127,12 @@ def read_images(path: str | os.PathLike[str], extension: str, channels: int) -> 
 
 def _read_npy(path: str | os.PathLike[str]) -> np.ndarray:
     try:
-        return np.asarray(np.load(path, allow_pickle=False))
-    except (ValueError, EOFError) as exc:
-        raise DataError(f"not a .npy file of numbers: {exc}", path=os.fspath(path)) from exc
+        array = map_npy(path)
+    except ValueError as exc:
+        raise DataError(str(exc), path=os.fspath(path)) from exc
+    if array.dtype.kind not in "fiu":
+        raise DataError(expected_got("an array of numbers", f"an array of {array.dtype}"), path=os.fspath(path))
+    return array
 
 
 def load_image(path: str | os.PathLike[str], channels: int = 3) -> np.ndarray:

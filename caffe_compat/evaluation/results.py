@@ -96,12 +96,13 @@ def read_result(job: Job) -> Result | None:
         return parse_result(json.loads(job.result_file.read_text()))
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError, KeyError) as exc:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as exc:
         raise CaffeCompatError(f"not the result of a stage: {exc}", path=str(job.result_file)) from exc
 
 
 def parse_result(fields: dict[str, Any]) -> Result:
     """A result from the JSON's content. Raises: TypeError, KeyError or ValueError if it is something else."""
+    float(fields["test"]["accuracy"])
     histories = {
         name: {int(iteration): outputs for iteration, outputs in fields.get(name, {}).items()}
         for name in ("test_history", "validation_history")

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from caffe_compat.errors import CaffeCompatError, PrototxtError, expected_got
 from caffe_compat.layers.fillers import fill
+from caffe_compat.layers.shapes import new_blob
 from caffe_compat.proto import caffe_pb2
 
 Shape = tuple[int, ...]
@@ -95,9 +96,10 @@ class Layer(nn.Module):
         """Append a float32 parameter of ``shape``: from the layer's own ``blobs`` if it has any, else filled.
 
         ``field`` is the filler's dotted name, for messages.
+        Raises: PrototxtError if the blob is too large, or the filler cannot fill it.
         """
-        blob = nn.Parameter(torch.empty(shape))
         index = len(self.blobs)
+        blob = nn.Parameter(new_blob(self, shape, f"blobs[{index}]"))
         if index < len(self.param.blobs):
             self._copy_given_blob(blob, index)
         else:

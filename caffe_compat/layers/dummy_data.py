@@ -8,9 +8,10 @@ import torch
 from google.protobuf.message import Message
 from torch import Tensor
 
-from caffe_compat.errors import PrototxtError, expected_got
+from caffe_compat.errors import PrototxtError
 from caffe_compat.layers.base import Layer, Shape, register
 from caffe_compat.layers.fillers import fill
+from caffe_compat.layers.shapes import new_blob
 from caffe_compat.proto import caffe_pb2
 
 _SIZES = ("num", "channels", "height", "width")
@@ -47,7 +48,8 @@ class DummyData(Layer):
         return tuple(tops)
 
     def _filled(self, index: int) -> Tensor:
-        top = torch.empty(self._shapes[index])
+        field = "shape" if self.param.dummy_data_param.shape else "num"
+        top = new_blob(self, self._shapes[index], f"dummy_data_param.{field}")
         try:
             fill(top, self._fillers[index])
         except PrototxtError as exc:
@@ -70,11 +72,7 @@ class DummyData(Layer):
                 raise self.error("Both shape and legacy fields were specified", "dummy_data_param.shape")
             sizes = zip(*(self._per_top(options, name) for name in _SIZES), strict=True)
             return [tuple(size) for size in sizes]
-        shapes = [tuple(shape.dim) for shape in self._per_top(options, "shape")]
-        for shape in shapes:
-            if min(shape, default=0) < 0:
-                raise self.error(expected_got(">= 0", min(shape)), "dummy_data_param.shape.dim")
-        return shapes
+        return [tuple(shape.dim) for shape in self._per_top(options, "shape")]
 
     def _per_top(self, options: Message, field: str) -> list:
         values, num_tops = list(getattr(options, field)), len(self.param.top)

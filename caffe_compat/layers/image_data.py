@@ -13,6 +13,7 @@ from caffe_compat.data.imageset import ImageFormat
 from caffe_compat.data.loader import BatchLoader, choose_workers
 from caffe_compat.layers.base import Shape, register
 from caffe_compat.layers.prefetching import PrefetchingLayer, known_seed, layer_seed, make_transformer
+from caffe_compat.layers.shapes import check_blob_shape
 
 logger = logging.getLogger("caffe_compat")
 
@@ -81,6 +82,9 @@ class ImageDataLayer(PrefetchingLayer):
         if bool(options.new_height) != bool(options.new_width):
             problem = "Current implementation requires new_height and new_width to be set at the same time."
             raise self.error(problem, f"image_data_param.{'new_width' if options.new_height else 'new_height'}")
+        channels = 3 if options.is_color else 1
+        resized = (options.batch_size, channels, options.new_height, options.new_width)
+        check_blob_shape(self, resized, "image_data_param.new_height")
         if transform.force_color or transform.force_gray:
             logger.warning(
                 'layer "%s": force_color and force_gray have no effect here, as in Caffe; is_color has', self.param.name

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from caffe_compat.errors import expected_got
 from caffe_compat.layers.base import Layer, Shape, register
+from caffe_compat.layers.shapes import check_blob_shape
 
 
 @register("Input")
@@ -24,6 +25,8 @@ class Input(Layer):
         if len(shapes) not in (0, 1, num_tops):
             problem = expected_got(f"'shape' once, once per top blob ({num_tops}), or not at all", len(shapes))
             raise self.error(problem, field="input_param.shape")
+        for shape in shapes:
+            check_blob_shape(self, shape.dim, "input_param.shape")
 
     def top_shapes(self, bottom_shapes: Sequence[Shape]) -> list[Shape]:
         num_tops = len(self.param.top)

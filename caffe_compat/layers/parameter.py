@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from caffe_compat.layers.base import Layer, Shape, register
+from caffe_compat.layers.shapes import check_blob_shape
 from caffe_compat.proto import caffe_pb2
 
 
@@ -18,8 +19,7 @@ class Parameter(Layer):
 
     def setup(self, bottom_shapes: Sequence[Shape]) -> None:
         shape = tuple(self.param.parameter_param.shape.dim)
-        if any(size < 0 for size in shape):
-            raise self.error(f"expected no negative size, got {shape}", field="parameter_param.shape")
+        check_blob_shape(self, shape, "parameter_param.shape")
         self.add_blob(shape, caffe_pb2.FillerParameter())
 
     def top_shapes(self, bottom_shapes: Sequence[Shape]) -> list[Shape]:

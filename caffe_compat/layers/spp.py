@@ -38,8 +38,8 @@ class SPP(Layer):
         if len(shape) != 4 or 0 in shape[2:]:
             problem = expected_got("4 axes (num, channels, height, width), the last two not 0", shape_text(shape))
             raise self.error(problem, field="bottom")
-        params = [self._pooling_param(2**level, shape) for level in range(self.param.spp_param.pyramid_height)]
-        return [create_layer(param, [shape], self.context) for param in params]
+        levels = range(self.param.spp_param.pyramid_height)
+        return [create_layer(self._pooling_param(2**level, shape), [shape], self.context) for level in levels]
 
     def _pooling_param(self, bins: int, shape: Shape) -> caffe_pb2.LayerParameter:
         """Kernels that cover the image with ``bins`` x ``bins`` of them, what is missing shared by both sides."""

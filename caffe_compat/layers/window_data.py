@@ -15,6 +15,7 @@ from caffe_compat.errors import DataError, expected_got
 from caffe_compat.glog import number
 from caffe_compat.layers.base import Shape, register
 from caffe_compat.layers.prefetching import PrefetchingLayer, layer_seed, read_mean
+from caffe_compat.layers.shapes import check_blob_shape
 from caffe_compat.proto import caffe_pb2
 
 logger = logging.getLogger("caffe_compat")
@@ -91,6 +92,7 @@ class WindowDataLayer(PrefetchingLayer):
         self.refuse_moved(options, "mean_file", "crop_size", "mirror")
         if transform.crop_size < 1:
             raise self.error(expected_got("> 0", transform.crop_size), "transform_param.crop_size")
+        check_blob_shape(self, self.top_shapes([])[0], "transform_param.crop_size")
         if options.crop_mode not in ("warp", "square"):
             raise self.error(
                 expected_got('"warp" or "square"', f'"{options.crop_mode}"'), "window_data_param.crop_mode"

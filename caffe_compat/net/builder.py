@@ -8,7 +8,7 @@ from caffe_compat.errors import PrototxtError
 from caffe_compat.glog import shape_text
 from caffe_compat.layers import BuildContext, Layer, construct_layer
 from caffe_compat.layers.base import Shape
-from caffe_compat.layers.shapes import count
+from caffe_compat.layers.shapes import check_blob_shape, count
 from caffe_compat.net.backward import plan_backward, takes_for_learning
 from caffe_compat.net.graph import Graph, Node
 from caffe_compat.net.sharing import ParamTable
@@ -94,7 +94,8 @@ class _Builder:
         if not node.layer.param.top and node.tops:
             logger.info("%s -> %s", node.name, AUTOMATIC_TOP)
         logger.info("Setting up %s", node.name)
-        for name, shape, weight in zip(node.tops, tops, node.loss_weights, strict=True):
+        for index, (name, shape, weight) in enumerate(zip(node.tops, tops, node.loss_weights, strict=True)):
+            check_blob_shape(node.layer, shape, f"top[{index}]")
             logger.info("Top shape: %s", shape_text(shape))
             if weight:
                 logger.info("    with loss weight %g", weight)

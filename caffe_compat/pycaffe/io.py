@@ -12,7 +12,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from caffe_compat.data.datum import decode_datum, encode_datum
+from caffe_compat.data.datum import decode_any_depth, decode_datum, encode_datum
+from caffe_compat.data.imageset import file_content
 from caffe_compat.errors import DataError, expected_got
 from caffe_compat.layers.python_blobs import Array
 from caffe_compat.proto import caffe_pb2
@@ -182,9 +183,12 @@ def load_image(filename: str | os.PathLike[str], color: bool = True) -> Array:
     Raises: DataError if there is no such file, or no image in it.
     """
     path = os.fspath(filename)
-    pixels = cv2.imread(path, cv2.IMREAD_UNCHANGED) if os.path.isfile(path) else None
-    if pixels is None:
-        raise DataError("not a readable image" if os.path.exists(path) else "no such file", path=path)
+    if not os.path.exists(path):
+        raise DataError("no such file", path=path)
+    try:
+        pixels = decode_any_depth(file_content(path))
+    except DataError as exc:
+        raise DataError(exc.problem, path=path) from exc
     largest = {"uint8": 255, "uint16": 65535}.get(str(pixels.dtype), 1)
     image = pixels.astype(np.float32) / np.float32(largest)
     if image.ndim == 2:

@@ -9,11 +9,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-_NUMBER = r"([-+]?(?:nan|inf|[\d.]+(?:e[-+]?\d+)?))"
+_NUMBER = r"([-+]?(?:nan|inf|(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?))"
+_COUNT = r"(\d{1,18})"
 _GLOG = re.compile(r"[IWEF](\d{4})?(\d\d)(\d\d) (\d\d):(\d\d):(\d\d)\.(\d{6}) +\d+ \S+\] (.*)")
 _RESUMING = re.compile(r"Resuming from |Restoring previous solver status from ")
-_TESTING = re.compile(r"Iteration (\d+), Testing net \(#(\d+)\)")
-_DISPLAY = re.compile(rf"Iteration (\d+)(?: \(\S+ iter/s, (\S+)s/(\d+) iters?\))?, loss = {_NUMBER}")
+_TESTING = re.compile(rf"Iteration {_COUNT}, Testing net \(#{_COUNT}\)")
+_DISPLAY = re.compile(rf"Iteration {_COUNT}(?: \(\S+ iter/s, {_NUMBER}s/{_COUNT} iters?\))?, loss = {_NUMBER}")
 _RATE = re.compile(rf"Iteration \d+, lr = {_NUMBER}")
 _OUTPUT = re.compile(rf" *(Train|Test) net output #\d+: (\S+) = {_NUMBER}( \(\* .* loss\))?")
 
@@ -57,7 +58,8 @@ class Run:
 class LogParser:
     """Takes a log line by line; ``runs`` grows.
 
-    A line is one of glog's, with the year in its date or without; all others are passed over. "Solving" starts a new
+    A line is one of glog's, with the year in its date or without; all others, and those whose date or numbers are
+    none, are passed over. "Solving" starts a new
     run, and a log that begins in the middle of one is taken as that.
 
     Args:
@@ -79,6 +81,8 @@ class LogParser:
         if found is None:
             return
         time, message = self._time(found), found[8]
+        if time is None:
+            return
         if message.startswith("Solving "):
             self._start_run(time)
         elif _RESUMING.match(message):
@@ -116,7 +120,7 @@ class LogParser:
     def _display(self, iteration: int, match: re.Match[str]) -> None:
         run = self._run
         run.losses[iteration] = float(match[4])
-        if match[2] and iteration:  # the line of iteration 0 times the start of the run
+        if match[2] and iteration and int(match[3]):  # the line of iteration 0 times the start of the run
             run.interval_seconds.append(float(match[2]) / int(match[3]))
         self._head("Train", iteration, run.train)
 
@@ -132,15 +136,19 @@ class LogParser:
         if loss:
             self._row.losses.add(name)
 
-    def _time(self, found: re.Match[str]) -> datetime:
+    def _time(self, found: re.Match[str]) -> datetime | None:
+        """When a line was written; None if there is no such time."""
         month, day, hour, minute, second, micros = (int(found[group]) for group in range(2, 8))
-        if found[1]:
-            self._year = int(found[1])
-        elif self._last is not None and month < self._last.month:
-            self._year += 1
-        # a sum, not a date: 29 February must not fail where the year is a guess
-        self._last = datetime(self._year, month, 1, hour, minute, second, micros) + timedelta(days=day - 1)
-        return self._last
+        year = int(found[1] or self._year)
+        if not found[1] and self._last is not None and month < self._last.month:
+            year += 1
+        try:
+            # a sum, not a date: 29 February must not fail where the year is a guess
+            time = datetime(year, month, 1, hour, minute, second, micros) + timedelta(days=day - 1)
+        except (ValueError, OverflowError):
+            return None
+        self._year, self._last = year, time
+        return time
 
 
 def parse_log(path: str | os.PathLike[str]) -> list[Run]:

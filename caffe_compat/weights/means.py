@@ -8,6 +8,7 @@ import numpy as np
 
 from caffe_compat.errors import WeightsError, expected_got
 from caffe_compat.files import atomic_path
+from caffe_compat.npy_files import map_npy
 from caffe_compat.weights.binary import check_regular, unreadable
 from caffe_compat.weights.blobs import Array, read_blobproto_file, write_blobproto_file
 
@@ -43,12 +44,11 @@ def _read_npy(path: PathLike) -> Array:
     name = os.fspath(path)
     try:
         check_regular(path)
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = map_npy(path)
     except OSError as exc:
         raise unreadable(name, exc) from exc
-    except (ValueError, EOFError, TypeError, SyntaxError, MemoryError) as exc:
-        raise WeightsError(f"not an .npy file of numbers, or broken: {exc}", path=name) from exc
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
-        kind = f"an array of {array.dtype}" if isinstance(array, np.ndarray) else type(array).__name__
-        raise WeightsError(expected_got("an array of numbers", kind), path=name)
+    except ValueError as exc:
+        raise WeightsError(str(exc), path=name) from exc
+    if array.dtype.kind not in "fiu":
+        raise WeightsError(expected_got("an array of numbers", f"an array of {array.dtype}"), path=name)
     return np.array(array, np.float32)

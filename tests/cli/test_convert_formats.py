@@ -283,7 +283,7 @@ def test_means_that_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         assert fails(capsys, path, out).startswith(f"{path}: not an .npy file of numbers, or broken: ")
     np.savez(tmp_path / "x.npz", np.ones(3))
     (tmp_path / "x.npz").rename(path)
-    assert "got NpzFile" in fails(capsys, path, out)
+    assert "not an .npy file of numbers" in fails(capsys, path, out)
 
 
 def test_means_and_weights_do_not_mix(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -137,5 +137,5 @@ def test_no_index_there(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no index there; tools/mix_datasets.py makes one"):
         load_index(tmp_path / "order.npy", 3)
     (tmp_path / "order.npy").write_text("0 1 2")
-    with pytest.raises(DataError, match="not a .npy file"):
+    with pytest.raises(DataError, match="not an .npy file"):
         load_index(tmp_path / "order.npy", 3)

@@ -111,3 +111,18 @@ def test_an_archive_without_a_pickle(tmp_path: Path) -> None:
         archive.writestr("x/version", "3")
     with pytest.raises(DataError, match="expected one data.pkl in the archive, got 0"):
         read_torch_file(tmp_path / "p.pt")
+
+
+def test_a_memo_larger_than_the_pickle(tmp_path: Path) -> None:
+    """Python would make room for 2 ** 31 numbers before it reads on."""
+    (tmp_path / "p").write_bytes(b"\x80\x02}r\xff\xff\xff\x7f.")
+    with pytest.raises(DataError, match="p: .*memo: expected numbers in their order, got 2147483647"):
+        read_pickle(tmp_path / "p")
+
+
+def test_an_archive_that_is_compressed(tmp_path: Path) -> None:
+    """A thousand times what it takes on disk may come out of it."""
+    with zipfile.ZipFile(tmp_path / "p.pt", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x/data.pkl", pickle.dumps(ARRAYS, 2))
+    with pytest.raises(DataError, match="data.pkl is compressed"):
+        read_torch_file(tmp_path / "p.pt")

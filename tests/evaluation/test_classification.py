@@ -166,7 +166,7 @@ def test_wrong_input(deploy_run: Path, capsys: pytest.CaptureFixture[str]) -> No
     for argv, message in (
         (["none.png"], "none.png"),
         (["bad.png"], "bad.png: not a readable image (8 bytes)"),
-        (["bad.npy"], "bad.npy: not a .npy file of numbers"),
+        (["bad.npy"], "bad.npy: not an .npy file of numbers"),
         (["flat.npy"], "flat.npy: shape: expected (images, height, width, channels), got (2, 3)"),
         ([".", "--ext=gif"], "no file in it ends in .gif"),
         ([image, "--labels_file=names.txt"], "names.txt: expected a line for each of the net's 4 classes, got 1 lines"),

@@ -75,7 +75,7 @@ def test_in_a_net_with_a_layer_in_place() -> None:
     [
         ("", "shape", r"Must specify 'shape' once, or once per top blob \(2\); specified 0."),
         ("shape { } " * 3, "shape", r"once per top blob \(2\); specified 3."),
-        ("shape { dim: -2 }", "shape.dim", "expected >= 0, got -2"),
+        ("shape { dim: -2 }", "shape", "expected sizes >= 0, got -2"),
         ("shape { } num: 1", "shape", "Both shape and legacy fields were specified"),
         ("num: 2", "channels", r"Must specify 'channels' once, or once per top blob \(2\); specified 0."),
         ("num: 2 num: 2 num: 2 channels: 3 height: 4 width: 5", "num", "specified 3."),

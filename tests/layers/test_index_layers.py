@@ -176,7 +176,7 @@ ERRORS = [  # type, options, bottoms, field, problem
     ("Filter", "", {"a": (2, 3), "b": (2, 3), "c": (2,)}, "top", "each of the 2 data bottoms, got 1"),
     ("Embed", "embed_param { input_dim: 3 }", PLAIN, "embed_param.num_output", "expected > 0, got 0"),
     ("Embed", "embed_param { num_output: 3 }", PLAIN, "embed_param.input_dim", "expected > 0, got 0"),
-    ("Parameter", "parameter_param { shape { dim: -1 } }", {}, "parameter_param.shape", "no negative size"),
+    ("Parameter", "parameter_param { shape { dim: -1 } }", {}, "parameter_param.shape", "expected sizes >= 0, got -1"),
 ]
 
 

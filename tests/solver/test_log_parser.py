@@ -115,6 +115,29 @@ def test_lines_of_others_are_passed_over() -> None:
     assert parse(noise) == []
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "I1319 10:00:00.000000 1 solver.cpp:1] Iteration 1, loss = 2",
+        "I0019 10:00:00.000000 1 solver.cpp:1] Iteration 1, loss = 2",
+        "I0719 25:00:00.000000 1 solver.cpp:1] Iteration 1, loss = 2",
+        "I00000719 10:00:00.000000 1 solver.cpp:1] Iteration 1, loss = 2",
+        "I99991299 10:00:00.000000 1 solver.cpp:1] Iteration 1, loss = 2",
+        "I0719 10:00:00.000000 1 solver.cpp:1] Iteration 1, loss = ..",
+        "I0719 10:00:00.000000 1 solver.cpp:1] Iteration 1 (1 iter/s, 1..2s/3 iters), loss = 2",
+        f"I0719 10:00:00.000000 1 solver.cpp:1] Iteration {'9' * 5000}, loss = 2",
+    ],
+)
+def test_lines_whose_date_or_numbers_are_none_are_passed_over(line: str) -> None:
+    (run,) = parse(f"{OLD}{line}\n")
+    assert set(run.losses) == {0, 20} and len(run.train) == 2
+
+
+def test_an_interval_of_no_iterations_takes_no_time() -> None:
+    (run,) = parse(f"{OLD}I0720 00:01:00.000000 1 solver.cpp:1] Iteration 40 (1 iter/s, 3s/0 iters), loss = 2\n")
+    assert run.losses[40] == 2 and run.interval_seconds == []
+
+
 def test_several_test_nets() -> None:
     (run,) = parse(OLD + "".join(
         f"I0720 00:01:0{net}.000000 29954 solver.cpp:239] Iteration 20, Testing net (#{net})\n"

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from mutations import varint
 
 from caffe_compat.proto.caffe_pb2 import BlobProto, BlobShape, NetParameter
 from caffe_compat.weights import write_blob
 
 FIELDS = {"data": 5, "diff": 6, "double_data": 8}
-
-
-def varint(value: int) -> bytes:
-    return bytes([value]) if value < 0x80 else bytes([value & 0x7F | 0x80]) + varint(value >> 7)
 
 
 def field(number: int, content: bytes) -> bytes:

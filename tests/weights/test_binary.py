@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import pytest
 from google.protobuf.message import DecodeError
+from mutations import mutants
 from old_files import field, model_of, raw_blob, shape_of, unpacked, v0_model, varint
 
 from caffe_compat.errors import PrototxtError, WeightsError
@@ -277,32 +278,6 @@ SEEDS = {
 MUTATIONS = 600
 
 
-def mutated(content: bytes, random: np.random.RandomState) -> bytes:
-    """``content`` with one to three accidents, most of them where the structure is: in its first bytes, or the last."""
-    changed = bytearray(content)
-    for _ in range(random.randint(1, 4)):
-        end = max(len(changed), 1)
-        changed += bytes(end - len(changed))
-        place = random.choice(
-            [random.randint(end), random.randint(min(end, 100)), end - 1 - random.randint(min(end, 60))]
-        )
-        length = random.randint(1, 20)
-        accident = random.randint(6)
-        if accident == 0:
-            changed[place] ^= 1 << random.randint(8)
-        elif accident == 1:
-            changed[place] = random.choice([0, 1, 0x7F, 0x80, 0xFF])
-        elif accident == 2:
-            del changed[place : place + length]
-        elif accident == 3:
-            changed[place:place] = random.bytes(length)
-        elif accident == 4:
-            changed[place:place] = changed[random.randint(end) :][:length]
-        else:
-            del changed[place + 1 :]
-    return bytes(changed)
-
-
 def as_protobuf_reads_it(content: bytes) -> dict[str, list[np.ndarray]]:
     """The blobs by layer as the whole message says; raises what it raises."""
     net = upgrade_net(NetParameter.FromString(content))
@@ -326,10 +301,8 @@ def array_of(blob: BlobProto) -> np.ndarray:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_mutated_files(seed: str, tmp_path: Path) -> None:
     """Each of 600 is read as protobuf reads it, or refused in a sentence; nothing else ever happens."""
-    random = np.random.RandomState(sum(map(ord, seed)))
     endings = {"read": 0, "refused": 0, "refused by us alone": 0}
-    for _ in range(MUTATIONS):
-        content = mutated(SEEDS[seed], random)
+    for content in mutants([SEEDS[seed]], MUTATIONS):
         try:
             expected = as_protobuf_reads_it(content)
         except (DecodeError, PrototxtError, ValueError):

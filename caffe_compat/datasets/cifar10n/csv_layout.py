@@ -8,6 +8,7 @@ from pathlib import Path
 from caffe_compat.data.imageset import ImageFormat
 from caffe_compat.datasets.cifar10n.source import Cifar10n, LabelledImages, checked_labels
 from caffe_compat.datasets.databases import image_reader
+from caffe_compat.datasets.whole_numbers import whole_number
 from caffe_compat.errors import DataError, expected_got
 from caffe_compat.label_noise.confusion import IntArray
 
@@ -25,16 +26,23 @@ def read_csv_layout(root: Path) -> Cifar10n:
 
 
 def _label_column(path: Path, name: str) -> IntArray:
-    texts = _column(path, name)
-    for line, text in enumerate(texts, start=2):
-        if not text.isdecimal():
+    labels = []
+    for line, text in enumerate(_column(path, name), start=2):
+        label = whole_number(text)
+        if label is None:
             raise DataError(expected_got("a label", repr(text)), path=f"{path}:{line}", field=name)
-    return checked_labels([int(text) for text in texts], path, name)
+        labels.append(label)
+    return checked_labels(labels, path, name)
 
 
 def _column(path: Path, name: str) -> list[str]:
     with open(path, newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file, restval="")
-        if name not in (reader.fieldnames or ()):
-            raise DataError(expected_got(f"a column {name!r}", reader.fieldnames), path=f"{path}:1")
-        return [row[name] for row in reader]
+        try:
+            if name not in (reader.fieldnames or ()):
+                raise DataError(expected_got(f"a column {name!r}", reader.fieldnames), path=f"{path}:1")
+            return [row[name] for row in reader]
+        except csv.Error as exc:
+            raise DataError(f"not a CSV row: {exc}", path=f"{path}:{reader.line_num}") from exc
+        except UnicodeDecodeError as exc:
+            raise DataError(f"not a text file in UTF-8: {exc}", path=str(path)) from exc

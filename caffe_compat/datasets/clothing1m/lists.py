@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from caffe_compat.datasets.clothing1m.problems import Problem
+from caffe_compat.datasets.whole_numbers import whole_number
 from caffe_compat.errors import DataError, expected_got
 
 NAMES = "category_names_eng.txt"
@@ -63,9 +64,10 @@ def _read_labels(path: Path, num_classes: int) -> tuple[dict[str, int], Problem]
     labels, bad = {}, []
     with open(path, encoding="utf-8", errors="surrogateescape") as file:
         for number, line in enumerate(file, start=1):
-            key, _, label = line.strip().rpartition(" ")
-            if key and label.isascii() and label.isdecimal() and int(label) < num_classes:
-                labels[key.rstrip()] = int(label)
+            key, _, text = line.strip().rpartition(" ")
+            label = whole_number(text)
+            if key and label is not None and label < num_classes:
+                labels[key.rstrip()] = label
             elif line.strip():
                 bad.append(str(number))
     return labels, Problem(f"line(s) of {path.name} without a label in [0, {num_classes})", bad)
