@@ -73,7 +73,9 @@ class LevelDbReader:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
         self._shared: _OpenDatabase | None = _OpenDatabase.of(self.path)
-        self._keys: KeyTable = self._guarded(lambda database: KeyTable(database.iterator(include_value=False, verify_checksums=True)))
+        self._keys: KeyTable = self._guarded(
+            lambda database: KeyTable(database.iterator(include_value=False, verify_checksums=True))
+        )
         if len(self._keys) == 0:
             raise DataError("a LevelDB database without records", path=self.path)
         self._iterator: Any = None

@@ -116,7 +116,9 @@ class _Pages:
         self.page_size = first.page_size
         second = self._meta(1, first.page_size)
         if second.page_size != first.page_size:
-            raise self.damaged(f"page 1: page size: {expected_got(f'{first.page_size} as in page 0', second.page_size)}")
+            raise self.damaged(
+                f"page 1: page size: {expected_got(f'{first.page_size} as in page 0', second.page_size)}"
+            )
         return first, second
 
     def _meta(self, page: int, offset: int) -> Meta:
@@ -132,7 +134,9 @@ class _Pages:
             raise self.damaged(f"page {page}: version of the format: {expected_got(_VERSION, version)}")
         if number != page or not flags & _META_PAGE:
             got = f"number {number}, flags {flags:#x}"
-            raise self.damaged(f"page {page}: {expected_got(f'number {page}, flags {_META_PAGE:#x} (a meta page)', got)}")
+            raise self.damaged(
+                f"page {page}: {expected_got(f'number {page}, flags {_META_PAGE:#x} (a meta page)', got)}"
+            )
         meta = Meta(*rest)
         size = meta.page_size
         if not _LEAST_PAGE <= size <= _MOST_PAGE or size & (size - 1):
@@ -168,7 +172,9 @@ class _Tree:
         meta = self.meta
         if meta.flags:
             got = f"flags {meta.flags:#x}: keys in another order, or several values of a key"
-            raise DataError(f"{self.pages.file}: {expected_got('a database as Caffe writes it', got)}", path=self.pages.path)
+            raise DataError(
+                f"{self.pages.file}: {expected_got('a database as Caffe writes it', got)}", path=self.pages.path
+            )
         if meta.depth == 0 and meta.root == _NO_ROOT and meta.entries == 0:
             return
         if not 1 <= meta.depth <= _MOST_DEPTH:
@@ -347,12 +353,16 @@ class _Nodes:
         offset = table[np.arange(most) < count[:, None]].astype(np.int64)
         upper = halves[row, 7]
         inside = (offset >= upper) & (offset <= size - _NODE_HEADER) & (offset % 2 == 0)
-        self._require(inside, "offset of a node", f"an even number from the upper bound to {size - _NODE_HEADER}", offset)
+        self._require(
+            inside, "offset of a node", f"an even number from the upper bound to {size - _NODE_HEADER}", offset
+        )
         return row * size + offset
 
     def _check_records(self) -> Integers:
         """The bytes that each record's value takes in its page."""
-        wanted = f"0, or {_BIG} for a large value; {_SUB_DATABASE} is a named database, {_SEVERAL_VALUES} several values"
+        wanted = (
+            f"0, or {_BIG} for a large value; {_SUB_DATABASE} is a named database, {_SEVERAL_VALUES} several values"
+        )
         self._require((self.flags & ~_BIG) == 0, "flags of a node", wanted, self.flags)
         self._require(self.key_length > 0, "length of a key", "at least 1", self.key_length)
         return np.where(self.flags & _BIG, 8, self.data_size())

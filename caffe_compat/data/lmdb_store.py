@@ -226,7 +226,9 @@ class LmdbReader:
         else:
             found = cursor.set_key(self.keys()[position])
         if not found:
-            raise DataError(f"record {position} of {self._length} is gone: it was changed while it was read", path=self.path)
+            raise DataError(
+                f"record {position} of {self._length} is gone: it was changed while it was read", path=self.path
+            )
         self._position = position
         return cursor
 

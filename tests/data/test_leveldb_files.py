@@ -8,7 +8,7 @@ import struct
 from pathlib import Path
 
 import pytest
-from damage import damaged, survey
+from damage import damaged, folder_in_memory, survey
 
 from caffe_compat.data import label_datum
 from caffe_compat.data.leveldb_store import LevelDbReader, write_leveldb
@@ -53,24 +53,25 @@ def in_use(path: Path) -> list[Path]:
     return sorted(file for file in path.iterdir() if not file.name.startswith(("LO", "lost")))
 
 
-def test_damaged_databases_are_refused_or_read_whole(whole: tuple[Path, dict[bytes, bytes]], tmp_path: Path) -> None:
+def test_damaged_databases_are_refused_or_read_whole(whole: tuple[Path, dict[bytes, bytes]]) -> None:
     path, expected = whole
     contents = {file.name: file.read_bytes() for file in in_use(path)}
+    with folder_in_memory() as folder:
+        database = Path(folder) / "db"
 
-    def damage_and_read(rng: random.Random) -> None:
-        shutil.rmtree(tmp_path / "db", ignore_errors=True)
-        (tmp_path / "db").mkdir()
-        chosen = rng.choice(sorted(contents))
-        for name, content in contents.items():
-            end = len(content)
-            spots = [*range(min(end, 60)), *range(max(0, end - 60), end)]
-            (tmp_path / "db" / name).write_bytes(damaged(content, rng, spots) if name == chosen else content)
-        assert read_everything(tmp_path / "db") == expected
+        def damage_and_read(rng: random.Random) -> None:
+            shutil.rmtree(database, ignore_errors=True)
+            database.mkdir()
+            chosen = rng.choice(sorted(contents))
+            for name, content in contents.items():
+                end = len(content)
+                spots = [*range(min(end, 60)), *range(max(0, end - 60), end)]
+                (database / name).write_bytes(damaged(content, rng, spots) if name == chosen else content)
+            assert read_everything(database) == expected
 
-    found = survey(300, damage_and_read)
-    print(found)
-    assert not found.failures and found.slowest < 1
-    assert found.refused > 200
+        found = survey(1000, damage_and_read)
+    assert not found.failures and found.slowest < 1, found
+    assert found.refused > 700, found
 
 
 @pytest.mark.parametrize("kind", ["CURRENT", "MANIFEST*", "*.log", "*.ldb"])

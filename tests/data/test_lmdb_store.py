@@ -76,7 +76,9 @@ def test_no_database(tmp_path: Path) -> None:
 
 def test_something_else_than_a_database(tmp_path: Path) -> None:
     (tmp_path / "data.mdb").write_bytes(b"x" * 10000)
-    with pytest.raises(DataError, match="not an LMDB database: .*data.mdb: page 0: expected the magic number 0xbeefc0de"):
+    with pytest.raises(
+        DataError, match="not an LMDB database: .*data.mdb: page 0: expected the magic number 0xbeefc0de"
+    ):
         LmdbReader(tmp_path)
 
 
