@@ -193,7 +193,7 @@ class _Tree:
         self._check_overlaps()
 
     def _check_branches(self, level: Integers, lows: list[bytes]) -> tuple[Integers, list[bytes]]:
-        """The next level's pages and lows. A branch's first page begins where the branch does: its key has no meaning."""
+        """The next level's pages and lows. A branch's first page begins where it does: that key has no meaning."""
         next_level, next_lows = [], []
         for nodes in self._nodes(level, _BRANCH, least=2):
             next_level.append(nodes.children())
@@ -320,7 +320,7 @@ class _Nodes:
         return self.word & np.uint64(0xFFFFFFFFFFFF)
 
     def key_words(self, nodes: Integers, index: int) -> NDArray[np.uint64]:
-        """Bytes 8 * ``index`` to 8 * ``index`` + 7 of these nodes' keys as numbers that compare alike, 0 where ended."""
+        """Bytes 8 * ``index`` to 8 * ``index`` + 7 of the nodes' keys as numbers of the same order, 0 where ended."""
         left = np.clip(self.key_length[nodes] - 8 * index, 0, 8)
         at = np.where(left > 0, self.key_start[nodes] + 8 * index, 0)
         shift = (8 * np.maximum(8 - left, 1) * (left < 8)).astype(np.uint64)

@@ -137,9 +137,9 @@ class _Environment:
 class LmdbReader:
     """The records of an LMDB database by position in key order.
 
-    The structure of the file is checked once, here, and not again by worker processes (see ``lmdb_pages``). The database
-    is opened when it is read, in each process on its own, read-only and without its lock file, so readers may be sent to
-    worker processes, any number of them may share a database, and it may lie where nobody can write.
+    The structure of the file is checked once, here, and not again by worker processes (see ``lmdb_pages``). The
+    database is opened when it is read, in each process on its own, read-only and without its lock file, so readers may
+    be sent to worker processes, any number of them may share a database, and it may lie where nobody can write.
 
     Another process may append meanwhile: the reader keeps its length, and checks the pages again. To change or remove
     what is there, and to shorten the file, is not allowed while it is read.

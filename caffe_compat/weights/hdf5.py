@@ -19,6 +19,7 @@ from caffe_compat.weights.stored import StoredLayer
 
 PathLike = str | os.PathLike[str]
 
+_H5PYS_OTHER_ERRORS = (KeyError, ValueError, TypeError, RuntimeError, MemoryError, AttributeError)
 _LONGEST_NAME = 2**16  # bytes of a file's name
 _MOST_COMPRESSED = 2000  # a file whose numbers take less is a trap: gzip comes to 1032 at most
 
@@ -107,14 +108,7 @@ def _open(path: PathLike) -> Iterator[Any]:
         if exc.errno is not None:
             raise unreadable(name, exc) from exc
         raise WeightsError(f"not an HDF5 file, or broken: {exc}", path=name) from exc
-    except (
-        KeyError,
-        ValueError,
-        TypeError,
-        RuntimeError,
-        MemoryError,
-        AttributeError,
-    ) as exc:  # h5py's other ways to say so
+    except _H5PYS_OTHER_ERRORS as exc:
         raise WeightsError(f"a broken HDF5 file: {exc}", path=name) from exc
 
 

@@ -310,7 +310,7 @@ def append(path: Path, first: int, count: int, times: int) -> subprocess.Popen[b
 
 
 def test_what_others_append_changes_nothing_for_a_reader(tmp_path: Path) -> None:
-    """Each commit frees pages that the next but one uses again: a reader that kept its tree would read others' pages."""
+    """Each commit frees pages that later ones use again: a reader that kept its tree would read others' pages."""
     path = write_labels(tmp_path / "db", range(500))
     reader = LmdbReader(path)
     reader.read(499)
