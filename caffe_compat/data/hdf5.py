@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,10 @@ import torch
 
 from caffe_compat.data.batches import Batch, Batches, shuffled
 from caffe_compat.errors import DataError, expected_got
+
+_MOST_COMPRESSED = 2000  # a file whose numbers take less is a trap: gzip comes to 1032 at most
+_LITTLE = 2**15  # bytes that are not worth a question: a small dataset may be all fill value, or virtual
+_SIGNATURE = b"\x89HDF"
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,10 @@ class Hdf5Batches(Batches):
             self._in_memory = None  # so that two files are never in memory together
             file = self.files[number]
             with _open(file.path, file.place) as opened:
-                self._in_memory = number, [_dataset(opened, name, file.path, file.place)[()] for name in self.names]
+                datasets = [_dataset(opened, name, file.path, file.place) for name in self.names]
+                if [dataset.shape for dataset in datasets] != [(file.rows, *shape) for shape in self.row_shapes]:
+                    raise DataError(f"{file.path}: it was changed since the net was made", path=file.place)
+                self._in_memory = number, [dataset[()] for dataset in datasets]
         return self._in_memory[1]
 
 
@@ -108,7 +115,11 @@ def read_file_list(path: str) -> list[tuple[str, str]]:
 
     Raises: DataError for an empty list; OSError if it cannot be read.
     """
-    lines = Path(path).read_bytes().splitlines()
+    with open(path, "rb") as file:
+        if file.read(len(_SIGNATURE)) == _SIGNATURE:
+            raise DataError("it is an HDF5 file; expected a list of the names of such files", path=path)
+        file.seek(0)
+        lines = file.read().splitlines()
     files = [(os.fsdecode(name), f"{path}:{at}") for at, line in enumerate(lines, start=1) for name in line.split()]
     if not files:
         raise DataError("Must have at least 1 HDF5 filename listed", path=path)
@@ -147,15 +158,24 @@ def add_datasets(path: str, arrays: dict[str, np.ndarray]) -> None:
             file.create_dataset(name, data=array)
 
 
-def _open(path: str, place: str) -> Any:
-    import h5py
-
+@contextlib.contextmanager
+def _open(path: str, place: str) -> Iterator[Any]:
+    """A file to read; whatever turns out to be wrong with it becomes a DataError naming it."""
+    try:
+        import h5py
+    except ImportError as exc:
+        raise DataError("HDF5 files need the Python package h5py (pip install h5py)", path=place) from exc
     if not os.path.isfile(path):
         raise DataError(f"{path}: no HDF5 file there", path=place)
     try:
-        return h5py.File(path, "r")
+        with h5py.File(path, "r") as file:
+            yield file
+    except DataError:
+        raise
     except OSError as exc:
         raise DataError(f"{path}: Failed opening HDF5 file: {exc}", path=place) from exc
+    except (KeyError, ValueError, TypeError, RuntimeError, MemoryError, OverflowError) as exc:  # h5py's other ways
+        raise DataError(f"{path}: a broken HDF5 file: {exc}", path=place) from exc
 
 
 def _dataset(file: Any, name: str, path: str, place: str) -> Any:
@@ -168,6 +188,8 @@ def _dataset(file: Any, name: str, path: str, place: str) -> Any:
         problem = f'dataset "{name}": {expected_got("integers or floating point numbers", found.dtype)}'
     elif not found.shape:
         problem = f'dataset "{name}": Input must have at least 1 axis.'
+    elif max(found.nbytes, found.shape[0]) > _MOST_COMPRESSED * max(found.id.get_storage_size(), _LITTLE):
+        problem = f'dataset "{name}": shape {found.shape}, but the numbers are not in the file'
     else:
         return found
     raise DataError(f"{path}: {problem}", path=place)

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from caffe_compat.data.key_table import KeyTable
+from caffe_compat.data.leveldb_files import check_files
 from caffe_compat.data.writing import Records, commits, new_folder, same_key
 from caffe_compat.errors import DataError
 
@@ -39,8 +40,11 @@ class _OpenDatabase:
             is_lmdb = (Path(path) / "data.mdb").exists()
             hint = "; it is an LMDB database: write `backend: LMDB`" if is_lmdb else ""
             raise DataError(f"no LevelDB database there (no {Path(path) / 'CURRENT'}){hint}", path=path)
+        check_files(path)
         try:
-            self.database = plyvel.DB(path, create_if_missing=False)
+            self.database = plyvel.DB(path, create_if_missing=False, paranoid_checks=True)
+        except plyvel.CorruptionError as exc:
+            raise DataError(f"a damaged LevelDB database: {exc}", path=path) from exc
         except plyvel.Error as exc:
             raise DataError(f"LevelDB cannot open it: {exc}; one process at a time can, {_REMEDY}", path=path) from exc
 
@@ -69,7 +73,9 @@ class LevelDbReader:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
         self._shared: _OpenDatabase | None = _OpenDatabase.of(self.path)
-        self._keys: KeyTable = self._guarded(lambda database: KeyTable(database.iterator(include_value=False)))
+        self._keys: KeyTable = self._guarded(
+            lambda database: KeyTable(database.iterator(include_value=False, verify_checksums=True))
+        )
         if len(self._keys) == 0:
             raise DataError("a LevelDB database without records", path=self.path)
         self._iterator: Any = None
@@ -102,7 +108,7 @@ class LevelDbReader:
         if not 0 <= position < len(self):
             raise IndexError(f"{self.path}: record {position} of {len(self)}")
         if self._iterator is None or position != self._position:
-            self._iterator = database.raw_iterator()
+            self._iterator = database.raw_iterator(verify_checksums=True)
             self._iterator.seek(self._keys[position])
         value: bytes = self._iterator.value()
         self._iterator.next()

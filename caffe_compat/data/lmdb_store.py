@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
 import time
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import lmdb
 
 from caffe_compat.data.group import SIDE_FILE, Group, write_group
 from caffe_compat.data.key_table import KeyTable
+from caffe_compat.data.lmdb_pages import check_meta_pages, check_tree
 from caffe_compat.data.writing import Records, commits, new_folder, same_key
 from caffe_compat.errors import DataError
 
 logger = logging.getLogger("caffe_compat")
 
 _MOST_SECONDS_OF_A_READ = 10.0
+_MOST_TRIES = 10  # to check a database into which another process writes
 _FIRST_MAP_SIZE = 64 * 2**20
 _MAX_STEPS, _FEW_STEPS = 4096, 16  # how far the cursor walks rather than make, or use, the table of keys
 _HOW_TO_MAKE_ONE = (
@@ -36,14 +40,40 @@ os.register_at_fork(
 )
 
 
+@dataclass(frozen=True)
+class _Checked:
+    """A tree of pages that was checked (see ``lmdb_pages``): of which file, at which state, and its records."""
+
+    device: int
+    inode: int
+    modified_ns: int
+    transaction: int
+    entries: int
+
+    @staticmethod
+    def key_of(path: str, transaction: int) -> tuple[int, int, int, int]:
+        status = os.stat(os.path.join(path, "data.mdb"))
+        return status.st_dev, status.st_ino, status.st_mtime_ns, transaction
+
+    def is_of(self, key: tuple[int, int, int, int]) -> bool:
+        return (self.device, self.inode, self.modified_ns, self.transaction) == key
+
+
 class _Environment:
-    """The one open LMDB environment of a database in this process; LMDB forbids a second one."""
+    """The one open LMDB environment of a database in this process; LMDB forbids a second one.
+
+    All its readers share one transaction, whose tree of pages has been checked. Without a lock file no writer knows of
+    it: the writer leaves that tree alone while it commits once more and while it writes what comes after that. So the
+    environment is given up, and the new tree checked, as soon as another process has committed.
+    """
 
     _open: weakref.WeakValueDictionary[str, _Environment] = weakref.WeakValueDictionary()
 
-    def __init__(self, path: str) -> None:
-        self.pid = os.getpid()
-        self.environment = self._open_when_free(path)
+    def __init__(self, path: str, checked: _Checked | None) -> None:
+        self._pid = os.getpid()
+        check_meta_pages(path)
+        self._environment = self._open_when_free(path)
+        self.checked = self._begin(path, checked)
 
     @staticmethod
     def _open_when_free(path: str) -> lmdb.Environment:
@@ -57,28 +87,66 @@ class _Environment:
                     raise
             time.sleep(0.01)
 
+    def _begin(self, path: str, checked: _Checked | None) -> _Checked:
+        """Take the latest tree, which has been checked or is now. Pages that change meanwhile call for another try."""
+        for _ in range(_MOST_TRIES):
+            self._transaction = self._environment.begin()
+            number = self._transaction.id()
+            key = _Checked.key_of(path, number)
+            if checked is not None and checked.is_of(key):
+                return checked
+            try:
+                return _Checked(*key, check_tree(path, number).entries)
+            except DataError:
+                if self._last_transaction() == number:
+                    raise
+        raise DataError("another process writes into it all the time; wait until that has ended", path=path)
+
+    def _last_transaction(self) -> int:
+        return int(self._environment.info()["last_txnid"])
+
+    def cursor(self) -> lmdb.Cursor:
+        return self._transaction.cursor()
+
+    def is_current(self) -> bool:
+        """Whether it belongs to this process and no other one has committed since it was opened."""
+        return self._pid == os.getpid() and self._last_transaction() == self.checked.transaction
+
+    def close(self) -> None:
+        self._pid = -1
+        self._environment.close()
+
     @classmethod
-    def of(cls, path: str) -> _Environment:
-        """The environment of ``path``. A worker process replaces the one it inherited, which is not usable there."""
+    def of(cls, path: str, checked: _Checked | None = None) -> _Environment:
+        """The environment of ``path``, in place of one that a worker process inherited or that is out of date.
+
+        Args:
+            checked: what need not be checked again.
+        Raises: DataError, lmdb.Error.
+        """
         name = os.path.realpath(path)
         found = cls._open.get(name)
-        if found is not None and found.pid != os.getpid():
-            found.environment.close()
+        if found is not None and not found.is_current():
+            found.close()
             found = None
         if found is None:
-            found = cls._open[name] = _Environment(path)
+            found = cls._open[name] = _Environment(path, checked)
         return found
 
 
 class LmdbReader:
     """The records of an LMDB database by position in key order.
 
-    The database is opened when it is first read, in each process on its own, read-only and without its lock file,
-    so readers may be sent to worker processes and any number of them may share a database.
+    The structure of the file is checked once, here, and not again by worker processes (see ``lmdb_pages``). The
+    database is opened when it is read, in each process on its own, read-only and without its lock file, so readers may
+    be sent to worker processes, any number of them may share a database, and it may lie where nobody can write.
+
+    Another process may append meanwhile: the reader keeps its length, and checks the pages again. To change or remove
+    what is there, and to shorten the file, is not allowed while it is read.
 
     Args:
         path: the database's folder.
-    Raises: DataError if the folder is missing, is no LMDB database, is cut short or holds no record.
+    Raises: DataError if the folder is missing, is no LMDB database, is cut short, damaged, or holds no record.
     """
 
     can_be_shared = True  # by worker processes
@@ -89,7 +157,8 @@ class LmdbReader:
         self._cursor: lmdb.Cursor | None = None
         self._position = -1
         self._keys: KeyTable | None = None
-        self._length = _check_database(self.path)
+        self._checked = _check_database(self.path)
+        self._length = self._checked.entries
 
     def __len__(self) -> int:
         return self._length
@@ -98,32 +167,27 @@ class LmdbReader:
         return {**self.__dict__, "_shared": None, "_cursor": None}
 
     def keys(self) -> KeyTable:
-        """All keys in key order. The table is made on the first call and kept."""
-        with _inside_lmdb:
+        """All keys in key order. The table is made on the first call and kept. Raises: DataError."""
+        with self._reading() as cursor:
             if self._keys is None:
-                cursor = self._open_cursor()
                 cursor.first()
                 self._keys = KeyTable(bytes(key) for key in cursor.iternext(keys=True, values=False))
                 self._position = -1
             return self._keys
 
     def read(self, position: int) -> bytes:
-        """The record at ``position``, 0-based, in key order. Raises: IndexError outside [0, len)."""
+        """The record at ``position``, 0-based, in key order. Raises: IndexError outside [0, len); DataError."""
         return self.read_all([position])[0]
 
     def read_all(self, positions: Iterable[int]) -> list[bytes]:
         """The records at these positions. Raises: IndexError outside [0, len); DataError for a damaged database."""
-        try:
-            with _inside_lmdb:
-                cursor = self._open_cursor()
-                return [bytes(self._move(cursor, position).value()) for position in positions]
-        except lmdb.Error as exc:
-            raise DataError(f"a damaged LMDB database: {exc}", path=self.path) from exc
+        with self._reading() as cursor:
+            return [bytes(self._move(cursor, position).value()) for position in positions]
 
     def key(self, position: int) -> bytes:
-        """The key at ``position``, 0-based, in key order."""
-        with _inside_lmdb:
-            return bytes(self._move(self._open_cursor(), position).key())
+        """The key at ``position``, 0-based, in key order. Raises: IndexError outside [0, len); DataError."""
+        with self._reading() as cursor:
+            return bytes(self._move(cursor, position).key())
 
     def close(self) -> None:
         """Close this reader's view of the database; reading again opens it again."""
@@ -132,48 +196,60 @@ class LmdbReader:
                 self._cursor.close()
             self._cursor, self._shared = None, None
 
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[lmdb.Cursor]:
+        with _inside_lmdb:
+            try:
+                yield self._open_cursor()
+            except lmdb.Error as exc:
+                raise DataError(f"a damaged LMDB database: {exc}", path=self.path) from exc
+
     def _open_cursor(self) -> lmdb.Cursor:
-        if self._cursor is None or self._shared is None or self._shared.pid != os.getpid():
-            self._shared = _Environment.of(self.path)
-            self._cursor = self._shared.environment.begin().cursor()
+        if self._cursor is None or self._shared is None or not self._shared.is_current():
+            self._shared = _Environment.of(self.path, self._checked)
+            self._checked = self._shared.checked
+            self._cursor = self._shared.cursor()
             self._position = -1
         return self._cursor
 
     def _move(self, cursor: lmdb.Cursor, position: int) -> lmdb.Cursor:
         if not 0 <= position < self._length:
             raise IndexError(f"{self.path}: record {position} of {self._length}")
+        found = True
         if not 0 <= self._position <= position:
-            cursor.first()
+            found = cursor.first()
             self._position = 0
         steps = position - self._position
         if steps <= (_MAX_STEPS if self._keys is None else _FEW_STEPS):
             for _ in range(steps):
-                cursor.next()
+                found = cursor.next()
         else:
-            cursor.set_key(self.keys()[position])
+            found = cursor.set_key(self.keys()[position])
+        if not found:
+            raise DataError(
+                f"record {position} of {self._length} is gone: it was changed while it was read", path=self.path
+            )
         self._position = position
         return cursor
 
 
-def _check_database(path: str) -> int:
-    """The number of records, or DataError."""
+def _check_database(path: str) -> _Checked:
+    """What is there, or DataError."""
     data = Path(path) / "data.mdb"
     if not data.exists() and (Path(path) / "CURRENT").exists():
         raise DataError("no LMDB database there; it is a LevelDB database: write `backend: LEVELDB`", path=path)
+    if Path(path).is_file():
+        raise DataError("it is a file; expected the folder of an LMDB database, with data.mdb in it", path=path)
     if not data.exists():
         raise DataError(f"no LMDB database there (no {data}); {_HOW_TO_MAKE_ONE}", path=path)
     try:
         with _inside_lmdb:
-            environment = _Environment.of(path).environment
-            stat, info = environment.stat(), environment.info()
+            checked = _Environment.of(path).checked
     except lmdb.Error as exc:
         raise DataError(f"not an LMDB database ({exc}); {_HOW_TO_MAKE_ONE}", path=path) from exc
-    wanted, size = (info["last_pgno"] + 1) * stat["psize"], data.stat().st_size
-    if size < wanted:
-        raise DataError(f"{data} is cut short: expected at least {wanted} bytes, got {size}; copy it again", path=path)
-    if stat["entries"] == 0:
+    if checked.entries == 0:
         raise DataError(f"an LMDB database without records; {_HOW_TO_MAKE_ONE}", path=path)
-    return int(stat["entries"])
+    return checked
 
 
 def write_database(path: str | os.PathLike[str], records: Records, group: Group | None = None) -> int:

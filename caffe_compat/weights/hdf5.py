@@ -19,6 +19,8 @@ from caffe_compat.weights.stored import StoredLayer
 
 PathLike = str | os.PathLike[str]
 
+_H5PYS_OTHER_ERRORS = (KeyError, ValueError, TypeError, RuntimeError, MemoryError, AttributeError)
+_LONGEST_NAME = 2**16  # bytes of a file's name
 _MOST_COMPRESSED = 2000  # a file whose numbers take less is a trap: gzip comes to 1032 at most
 
 
@@ -106,7 +108,7 @@ def _open(path: PathLike) -> Iterator[Any]:
         if exc.errno is not None:
             raise unreadable(name, exc) from exc
         raise WeightsError(f"not an HDF5 file, or broken: {exc}", path=name) from exc
-    except (KeyError, ValueError, TypeError, RuntimeError, MemoryError) as exc:  # h5py's other ways to say so
+    except _H5PYS_OTHER_ERRORS as exc:
         raise WeightsError(f"a broken HDF5 file: {exc}", path=name) from exc
 
 
@@ -176,17 +178,20 @@ def _write(group: Any, index: int, array: Array) -> None:
 
 
 def _integer(file: Any, name: str) -> int:
-    value = np.asarray(file[name][()])
-    if value.size != 1 or value.dtype.kind not in "iu":
-        raise WeightsError(f"{name}: expected one integer, got {value.size} of {value.dtype}")
-    return int(value.item())
+    stored = file[name]
+    if stored.size != 1 or stored.dtype.kind not in "iu":
+        raise WeightsError(f"{name}: expected one integer, got {stored.size} of {stored.dtype}")
+    return int(np.asarray(stored[()]).item())
 
 
 def _string(file: Any) -> str:
     """The name of the weights file; Caffe may leave it out."""
     if "learned_net" not in file:
         return ""
-    value = file["learned_net"][()]
+    stored = file["learned_net"]
+    if stored.nbytes > _LONGEST_NAME:
+        raise WeightsError(f"learned_net: expected a string of up to {_LONGEST_NAME} bytes, got {stored.nbytes}")
+    value = stored[()]
     if not isinstance(value, bytes):
         raise WeightsError(f"learned_net: expected a string, got {type(value).__name__}")
     return value.partition(b"\0")[0].decode()
