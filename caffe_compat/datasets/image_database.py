@@ -38,11 +38,14 @@ class ImageDatabase:
             raise DataError(f"no record for the image {missing}", path=self.path) from None
 
     def read(self, path: str) -> caffe_pb2.Datum:
-        """The datum of ``path``. Raises: DataError if it is not there."""
+        """The datum of ``path``. Raises: DataError if it is not there or damaged."""
         position = int(self.positions([path])[0])
         with self._lock:
             record = self._reader.read(position)
-        return parse_datum(record)
+        try:
+            return parse_datum(record)
+        except DataError as exc:
+            raise DataError(f"record of the image {path!r}: {exc.problem}", path=self.path) from exc
 
 
 def path_of(key: bytes) -> str:

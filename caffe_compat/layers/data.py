@@ -45,8 +45,12 @@ class DataLayer(PrefetchingLayer):
     def open_source(self) -> BatchLoader:
         options = self.param.data_param
         self.dataset = self._dataset(options)
-        datum = parse_datum(self._reader.read(self.dataset.positions(self.dataset.start, 1)[0]))
-        image = decode_datum(datum, self.dataset.transformer.decode)
+        first = self.dataset.positions(self.dataset.start, 1)[0]
+        try:
+            datum = parse_datum(self._reader.read(first))
+            image = decode_datum(datum, self.dataset.transformer.decode)
+        except DataError as exc:
+            raise self.located(self.dataset.located(exc, first)) from exc
         self._record_shape = self.dataset.transformer.output_shape(image.shape)
         self._warn_of_raw(datum.encoded)
         workers = 0

@@ -13,7 +13,7 @@ from databases import GOLDEN_RUN, data_layer, data_text, layer_from_text, pixels
 from google.protobuf import text_format
 
 from caffe_compat import Net
-from caffe_compat.data import describe, set_num_workers
+from caffe_compat.data import describe, set_num_workers, write_database
 from caffe_compat.data.group import side_file, write_group
 from caffe_compat.errors import CaffeCompatError, DataError, PrototxtError
 from caffe_compat.proto import caffe_pb2
@@ -244,3 +244,9 @@ def test_different_lengths_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptu
     side_by_side(write_images(tmp_path / "images", pixels(3)), write_labels(tmp_path / "labels", [0, 1]))
     warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warnings) == 1 and "images (3 records)" in warnings[0].getMessage()
+
+
+def test_the_first_record_s_damage_is_told_with_its_key(tmp_path: Path) -> None:
+    write_database(tmp_path / "data", [(b"00000000_a.png", b"\xff\xff no message"), (b"00000001_b.png", b"")])
+    with pytest.raises(DataError, match=r'layer "data".*: .*/data: record 00000000_a.png: .*not a Datum'):
+        data_layer(tmp_path / "data", 1)
