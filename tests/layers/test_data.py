@@ -6,6 +6,7 @@ import logging
 import shutil
 from pathlib import Path
 
+import lmdb
 import numpy as np
 import pytest
 import torch
@@ -13,7 +14,7 @@ from databases import GOLDEN_RUN, data_layer, data_text, layer_from_text, pixels
 from google.protobuf import text_format
 
 from caffe_compat import Net
-from caffe_compat.data import describe, set_num_workers, write_database
+from caffe_compat.data import describe, set_num_workers
 from caffe_compat.data.group import side_file, write_group
 from caffe_compat.errors import CaffeCompatError, DataError, PrototxtError
 from caffe_compat.proto import caffe_pb2
@@ -121,11 +122,18 @@ def test_options_that_make_no_sense(tmp_path: Path, change: str, field: str, pro
     located(raised, f"data_param.{field}")
 
 
-@pytest.mark.parametrize("content", [None, b"", b"x" * 9000])
-def test_a_source_that_is_no_database(tmp_path: Path, content: bytes | None) -> None:
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (None, "tools/convert_imageset.py"),
+        (b"", "data.mdb: .*expected"),
+        (b"x" * 9000, "data.mdb: .*expected the magic"),
+    ],
+)
+def test_a_source_that_is_no_database(tmp_path: Path, content: bytes | None, problem: str) -> None:
     if content is not None:
         (tmp_path / "data.mdb").write_bytes(content)
-    with pytest.raises(DataError, match=f"{tmp_path}: .*tools/convert_imageset.py") as raised:
+    with pytest.raises(DataError, match=f"{tmp_path}.*{problem}") as raised:
         data_layer(tmp_path, 2)
     located(raised, "data_param.source")
 
@@ -247,6 +255,7 @@ def test_different_lengths_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptu
 
 
 def test_the_first_record_s_damage_is_told_with_its_key(tmp_path: Path) -> None:
-    write_database(tmp_path / "data", [(b"00000000_a.png", b"\xff\xff no message"), (b"00000001_b.png", b"")])
+    with lmdb.open(str(tmp_path / "data")) as database, database.begin(write=True) as transaction:
+        transaction.put(b"00000000_a.png", b"\xff\xff no message")
     with pytest.raises(DataError, match=r'layer "data".*: .*/data: record 00000000_a.png: .*not a Datum'):
         data_layer(tmp_path / "data", 1)
