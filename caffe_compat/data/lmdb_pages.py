@@ -151,7 +151,7 @@ class _Pages:
         """The pages of these numbers one after the other, and eight zeros, so that every byte begins a word."""
         size = self.page_size
         content = np.zeros(len(numbers) * size + 8, np.uint8)
-        view = memoryview(content)
+        view = content.data
         for start, number in zip(range(0, len(view), size), numbers.tolist(), strict=False):
             if os.preadv(self._descriptor, [view[start : start + size]], number * size) < size:
                 raise self.damaged(f"page {number} is cut short")
