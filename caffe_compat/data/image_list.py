@@ -34,15 +34,21 @@ def read_list(path: str | os.PathLike[str]) -> list[Entry]:
 
     Raises: DataError naming file and line where there is no label or it is no int32. (Caffe takes such a label for 0.)
     """
-    with open(path, "rb") as file:
-        lines = file.read().rstrip().split(b"\n")
-    entries = [_entry(line, number, path) for number, line in enumerate(lines) if lines != [b""]]
+    entries = [parse_entry(line, number, path) for number, line in enumerate(read_lines(path))]
     if not entries:
         raise DataError("an empty list", path=os.fspath(path))
     return entries
 
 
-def _entry(line: bytes, number: int, list_path: str | os.PathLike[str]) -> Entry:
+def read_lines(path: str | os.PathLike[str]) -> list[bytes]:
+    """The lines of a list file without the blank ones at its end."""
+    with open(path, "rb") as file:
+        content = file.read().rstrip()
+    return content.split(b"\n") if content else []
+
+
+def parse_entry(line: bytes, number: int, list_path: str | os.PathLike[str]) -> Entry:
+    """Line ``number``, from 0, of a list file. Raises: DataError as :func:`read_list` does."""
     image, _, label = line.strip().rpartition(b" ")
     try:
         value = int(label)

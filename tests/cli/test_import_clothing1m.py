@@ -113,7 +113,7 @@ def test_what_cannot_be_used_is_listed_then_left_out(
         file.write(f"{clothing_key(26)}\n")
     assert import_(root) == 2
     listed = [
-        "1 line(s) of clean_label_kv.txt without a label in [0, 4): 33",
+        "1 line(s) of clean_label_kv.txt without a label: 33",
         f"1 key(s) of noisy_train_key_list.txt with a clean label: {clothing_key(26)}",
         f"1 key(s) of noisy_train_key_list.txt without an image file: {clothing_key(40)}",
     ]

@@ -77,9 +77,19 @@ def test_names_are_needed(root: Path) -> None:
 
 
 def test_lines_without_a_label_are_numbered(root: Path) -> None:
-    append(root / "clean_label_kv.txt", "images/x.jpg", "images/y.jpg 4", "", "images/z.jpg one", "3")
+    append(root / "clean_label_kv.txt", "images/x.jpg", "images/y.jpg 4", "", "images/z.jpg one", "3", "w.jpg -1")
     _, problems = checked(root)
-    assert problems == ["4 line(s) of clean_label_kv.txt without a label in [0, 4): 33, 34, 36, 37"]
+    assert problems == [
+        "3 line(s) of clean_label_kv.txt without a label: 33, 36, 37",
+        "2 line(s) of clean_label_kv.txt without a label in [0, 4): 34, 38",
+    ]
+
+
+def test_the_first_of_two_labels_counts(root: Path) -> None:
+    append(root / "clean_label_kv.txt", f"{clothing_key(5)} 1", f"{clothing_key(5)} 2")
+    lists, problems = checked(root)
+    assert problems == ["1 line(s) of clean_label_kv.txt with another label than the key has before: 34"]
+    assert lists.clean[clothing_key(5)] == 1
 
 
 @pytest.mark.parametrize(
@@ -93,7 +103,7 @@ def test_lines_without_a_label_are_numbered(root: Path) -> None:
     ],
 )
 def test_keys_that_must_not_be_used(root: Path, name: str, key: str, problem: str) -> None:
-    if name == "noisy_train":
+    if name == "noisy_train" and key not in read_lists(root)[0].noisy:
         append(root / "noisy_label_kv.txt", f"{key} 0")
     before = checked(root)[0].keys
     append(root / f"{name}_key_list.txt", key)
@@ -122,7 +132,10 @@ def test_a_key_listed_twice_is_used_once(root: Path) -> None:
 
 
 def test_a_report_is_an_error_or_a_warning(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    problems = [Problem("line(s)", [str(number) for number in range(13)]), Problem("key(s)", ["a"])]
+    problems = [
+        Problem("malformed_line", "a.txt", "line(s)", [str(number) for number in range(13)]),
+        Problem("repeated_key", "a.txt", "key(s)", ["a"]),
+    ]
     with pytest.raises(DataError) as caught:
         report(problems, "ROOT", skip=False)
     assert str(caught.value) == (

@@ -23,25 +23,28 @@ def usable(lists: Lists, image_path: Callable[[str], Path]) -> tuple[Lists, list
     for name, listed in lists.keys.items():
         kept = list(dict.fromkeys(listed))
         if len(kept) < len(listed):
-            problems.append(Problem(f"key(s) more than once in {key_list_file(name)}", _repeated(listed)))
-        for reason, is_unusable in _reasons(lists, name, exists):
+            what = f"key(s) more than once in {key_list_file(name)}"
+            problems.append(Problem("repeated_key", key_list_file(name), what, _repeated(listed)))
+        for kind, reason, is_unusable in _reasons(lists, name, exists):
             if dropped := [key for key in kept if is_unusable(key)]:
-                problems.append(Problem(f"key(s) of {key_list_file(name)} {reason}", dropped))
+                what = f"key(s) of {key_list_file(name)} {reason}"
+                problems.append(Problem(kind, key_list_file(name), what, dropped))
                 gone = set(dropped)
                 kept = [key for key in kept if key not in gone]
         keys[name] = kept
     return replace(lists, keys=keys), problems
 
 
-def _reasons(lists: Lists, name: str, exists: _ImageFiles) -> Iterator[tuple[str, Callable[[str], bool]]]:
+def _reasons(lists: Lists, name: str, exists: _ImageFiles) -> Iterator[tuple[str, str, Callable[[str], bool]]]:
     labels = lists.noisy if name == NOISY_TRAIN else lists.clean
-    yield "without a label", lambda key: key not in labels
+    yield "unlabelled_key", "without a label", lambda key: key not in labels
     if name == NOISY_TRAIN:
-        yield "with a clean label", lambda key: key in lists.clean
+        yield "clean_key_in_noisy_list", "with a clean label", lambda key: key in lists.clean
     if name in (TRAIN, VAL):
         held_out = {*lists.keys[TEST], *(lists.keys[VAL] if name == TRAIN else ())}
-        yield "that are also held out for validation or test", lambda key: key in held_out
-    yield "without an image file", lambda key: key not in exists
+        reason = "that are also held out for validation or test"
+        yield "key_in_two_splits", reason, lambda key: key in held_out
+    yield "missing_image", "without an image file", lambda key: key not in exists
 
 
 class _ImageFiles:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from caffe_compat.datasets.clothing1m.problems import Problem
+from caffe_compat.datasets.clothing1m.problems import CONFLICTING, MALFORMED, OUT_OF_RANGE, Problem
 from caffe_compat.datasets.whole_numbers import whole_number
 from caffe_compat.errors import DataError, expected_got
 
@@ -42,35 +42,60 @@ class Lists:
     clean: dict[str, int]
 
 
+def lists_folder(root: Path) -> Path:
+    """Where the text files are: ``root`` or ``root/annotations``. Raises: DataError if they are in neither."""
+    for folder in (root / "annotations", root):
+        if (folder / NOISY_LABELS).exists():
+            return folder
+    raise DataError(expected_got(f"{NOISY_LABELS} in it, or in annotations/", "neither"), path=str(root))
+
+
 def read_lists(root: Path) -> tuple[Lists, list[Problem]]:
     """Read the text files in ``root`` or ``root/annotations``; lines without a usable label come as problems.
 
     Raises: DataError if the files are not there, or there are fewer than two names.
     """
-    folder = root / "annotations" if (root / "annotations" / NOISY_LABELS).exists() else root
-    if not (folder / NOISY_LABELS).exists():
-        raise DataError(expected_got(f"{NOISY_LABELS} in it, or in annotations/", "neither"), path=str(root))
+    folder = lists_folder(root)
     names = _lines(folder / NAMES)
     if len(names) < 2:
         raise DataError(expected_got("at least two class names, one a line", len(names)), path=str(folder / NAMES))
     noisy, bad_noisy = _read_labels(folder / NOISY_LABELS, len(names))
     clean, bad_clean = _read_labels(folder / CLEAN_LABELS, len(names))
     keys = {name: _lines(folder / key_list_file(name)) for name in (NOISY_TRAIN, TRAIN, VAL, TEST)}
-    return Lists(names, keys, noisy, clean), [problem for problem in (bad_noisy, bad_clean) if problem.items]
+    return Lists(names, keys, noisy, clean), [problem for problem in (*bad_noisy, *bad_clean) if problem.items]
 
 
-def _read_labels(path: Path, num_classes: int) -> tuple[dict[str, int], Problem]:
-    """The labels, and the numbers of the lines that have none in [0, num_classes)."""
-    labels, bad = {}, []
+def _read_labels(path: Path, num_classes: int) -> tuple[dict[str, int], list[Problem]]:
+    """The labels in [0, num_classes), and the numbers of the lines that have none or contradict an earlier line."""
+    labels: dict[str, int] = {}
+    bad: dict[str, list[str]] = {MALFORMED: [], OUT_OF_RANGE: [], CONFLICTING: []}
     with open(path, encoding="utf-8", errors="surrogateescape") as file:
         for number, line in enumerate(file, start=1):
-            key, _, text = line.strip().rpartition(" ")
-            label = whole_number(text)
-            if key and label is not None and label < num_classes:
-                labels[key.rstrip()] = label
-            elif line.strip():
-                bad.append(str(number))
-    return labels, Problem(f"line(s) of {path.name} without a label in [0, {num_classes})", bad)
+            key, label = split_line(line)
+            if label is None:
+                if line.strip():
+                    bad[MALFORMED].append(str(number))
+            elif not 0 <= label < num_classes:
+                bad[OUT_OF_RANGE].append(str(number))
+            elif labels.setdefault(key, label) != label:
+                bad[CONFLICTING].append(str(number))
+    texts = {
+        MALFORMED: "without a label",
+        OUT_OF_RANGE: f"without a label in [0, {num_classes})",
+        CONFLICTING: "with another label than the key has before",
+    }
+    return labels, [
+        Problem(kind, path.name, f"line(s) of {path.name} {texts[kind]}", items) for kind, items in bad.items()
+    ]
+
+
+def split_line(line: str) -> tuple[str, int | None]:
+    """The key and the label of a line ``key label``; the label is None where there is none."""
+    key, _, text = line.strip().rpartition(" ")
+    size = whole_number(text.removeprefix("-"))
+    if not key or size is None:
+        return key.rstrip(), None
+    return key.rstrip(), -size if text.startswith("-") else size
 
 
 def _lines(path: Path) -> list[str]:

@@ -10,12 +10,24 @@ from caffe_compat.errors import DataError
 
 logger = logging.getLogger("caffe_compat")
 
+MALFORMED, OUT_OF_RANGE, CONFLICTING = "malformed_line", "label_out_of_range", "conflicting_label"
+LINE_KINDS = (MALFORMED, OUT_OF_RANGE, CONFLICTING)
+
 _SHOWN = 10
 
 
 class Problem(NamedTuple):
-    """What is wrong, and the keys or line numbers it is wrong with."""
+    """What is wrong, and the keys or line numbers it is wrong with.
 
+    Attributes:
+        kind: its name in ``check.kinds``.
+        file: the text file that has it.
+        what: what the items have in common, after their number.
+        items: numbers of lines where ``kind`` is one of LINE_KINDS, otherwise keys.
+    """
+
+    kind: str
+    file: str
     what: str
     items: Sequence[str]
 

@@ -1,0 +1,79 @@
+"""tools/check_dataset.py: whether a data set is fit to be trained on, and what is wrong with it."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from caffe_compat.cli.common import DONE, FAILED, Parser, command
+from caffe_compat.datasets.check.subjects import LIST, TITLES, Subject
+from caffe_compat.datasets.workers import default_processes
+
+
+@command
+def main(argv: Sequence[str] | None = None) -> int:
+    args = _parse(argv)
+    from caffe_compat.datasets.check.recognise import recognise  # here: worker processes import this file
+    from caffe_compat.datasets.check.report import text_lines, write_report
+    from caffe_compat.datasets.check.run import check
+
+    kind = LIST if args.list else args.kind or recognise(args.folder)
+    name = ", ".join(args.list) or str(args.folder)
+    print(f"{name}: checked as {TITLES[kind]}{', images not read' if args.no_images else ''}", flush=True)
+    began = time.monotonic()
+    findings = check(kind, _subject(args))
+    if args.report:
+        seconds = round(time.monotonic() - began, 1)
+        header = {"path": name, "kind": kind, "images_read": not args.no_images, "seconds": seconds}
+        written = write_report(args.report, findings, header, args.examples)
+        print(f"wrote {' and '.join(map(str, written))}")
+    print("\n".join(text_lines(findings, args.examples)))
+    return FAILED if findings.problems else DONE
+
+
+def _subject(args: argparse.Namespace) -> Subject:
+    return Subject(
+        folder=args.folder or Path("."),
+        images=args.images,
+        lists=args.list,
+        root=args.root or "",
+        num_classes=args.num_classes,
+        read_images=not args.no_images,
+        processes=args.processes,
+    )
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = Parser(
+        prog="check_dataset",
+        description="Check a data set before training: files, labels, splits, databases, C and noise types.",
+        epilog="Exit code 0: usable, there may be warnings; 1: there are problems that would spoil a training; 2: it "
+        "could not be checked. docs/checking.md lists what is looked for and describes the report.",
+    )
+    parser.add_argument("folder", metavar="DIR", type=Path, nargs="?",
+                        help="a raw folder (as Clothing1M's, CIFAR-10N's tables) or a made data folder")  # fmt: skip
+    folders = [kind for kind in TITLES if kind != LIST]
+    parser.add_argument("--kind", choices=folders, help="what DIR is (default: told by its files)")
+    parser.add_argument("--images", type=Path, help="the folder that holds 0 ... 9 (default: DIR/images)")
+    parser.add_argument("--list", nargs="+", default=[], metavar="LIST",
+                        help='instead of DIR: lists of one "path label" a line, splits of one data set')  # fmt: skip
+    parser.add_argument("--root", help="put before every path of the lists as it is: end a folder with /")
+    parser.add_argument("--num_classes", type=_positive, help="of the lists; labels have to be below it")
+    parser.add_argument("--no_images", action="store_true", help="do not decode images or compare pixels")
+    parser.add_argument("--processes", type=_positive, default=default_processes(), help="that read images")
+    parser.add_argument("--report", type=Path, help="JSON file to write, for programs")
+    parser.add_argument("--examples", type=_positive, default=5, help="places to show of each kind")
+    args = parser.parse_args(argv)
+    if (args.folder is None) == (not args.list):
+        parser.error("expected DIR or --list, one of the two")
+    if bool(args.list) != (args.root is not None):
+        parser.error("--list and --root go together")
+    return args
+
+
+def _positive(text: str) -> int:
+    if (value := int(text)) < 1:
+        raise ValueError
+    return value

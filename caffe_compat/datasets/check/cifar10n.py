@@ -1,0 +1,63 @@
+"""Checking CIFAR-10N as files: ``images/``, ``train.csv`` (file,clean,<human labels>), ``test.csv`` (file,clean)."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from caffe_compat.datasets.check.counts import count_classes, measure_label_accuracy
+from caffe_compat.datasets.check.findings import Findings, Place
+from caffe_compat.datasets.check.listed import Listed, check_files, check_labels, check_repeats, check_splits
+from caffe_compat.datasets.check.subjects import Subject
+from caffe_compat.datasets.cifar10n.csv_layout import TEST, TRAIN
+from caffe_compat.datasets.cifar10n.source import CLASS_NAMES, HUMAN_LABELS
+from caffe_compat.errors import DataError, expected_got
+
+_FILE, _CLEAN = "file", "clean"
+_NUM_CLASSES = len(CLASS_NAMES)
+
+_Columns = dict[str, list[Listed]]  # column -> the file of every row with that column's label
+
+
+def check_cifar10n(subject: Subject, findings: Findings) -> None:
+    """Check both tables and every image. Raises: DataError or FileNotFoundError for a table that is not one."""
+    tables = {name: _read(subject.folder / name, findings) for name in (TRAIN, TEST)}
+    splits = {name: columns[_CLEAN] for name, columns in tables.items()}
+    for name, columns in tables.items():
+        check_repeats(name, columns[_CLEAN], findings)
+        for entries in columns.values():
+            check_labels(name, entries, 0, _NUM_CLASSES, findings)
+    check_splits(splits, findings)
+    count_classes({name: _labels(entries) for name, entries in splits.items()}, CLASS_NAMES, findings)
+    clean = _labels(tables[TRAIN][_CLEAN])
+    for column in (name for name in HUMAN_LABELS if name in tables[TRAIN]):
+        noisy = _labels(tables[TRAIN][column])
+        both = np.minimum(clean, noisy) >= 0
+        measure_label_accuracy(column, clean[both], noisy[both], _NUM_CLASSES, findings)
+    images = subject.folder / "images"
+    check_files(splits, lambda key: images / key, subject.read_images, subject.processes, findings)
+
+
+def _read(path: Path, findings: Findings) -> _Columns:
+    with open(path, newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file, restval="")
+        header = list(reader.fieldnames or ())
+        if _FILE not in header or _CLEAN not in header:
+            raise DataError(expected_got(f"columns {_FILE!r} and {_CLEAN!r}", header), path=f"{path}:1")
+        columns: _Columns = {name: [] for name in header if name in (_CLEAN, *HUMAN_LABELS)}
+        for row in reader:
+            for name, entries in columns.items():
+                is_label = row[name].removeprefix("-").isdecimal()
+                entries.append(Listed(row[_FILE], int(row[name]) if is_label else None, reader.line_num))
+                if not is_label:
+                    detail = f"{name}: {row[name]!r} is not a label"
+                    findings.add("malformed_line", Place(path.name, reader.line_num, key=row[_FILE], detail=detail))
+    return columns
+
+
+def _labels(entries: list[Listed]) -> np.ndarray:
+    """The labels, (N,) int64; -1 where there is none in range."""
+    known = (-1 if entry.label is None or entry.label >= _NUM_CLASSES else max(entry.label, -1) for entry in entries)
+    return np.fromiter(known, np.int64, len(entries))

@@ -1,0 +1,76 @@
+"""The mixed set in step: images, index and label databases are joined by position alone."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from caffe_compat.data.group import describe
+from caffe_compat.datasets import layout
+from caffe_compat.datasets.check.findings import Findings, Place
+from caffe_compat.datasets.check.made.folder import MadeFolder
+from caffe_compat.datasets.mixing import ALL_LABELS
+
+
+def check_parts(folder: MadeFolder, findings: Findings) -> None:
+    """Where there is a part of the mixed set, there are all."""
+    parts = (layout.MIXED_IMAGES, *ALL_LABELS)
+    if any((folder.root / name).exists() for name in parts):
+        findings.add("missing_database", *(Place(name) for name in parts if not (folder.root / name).exists()))
+
+
+def check_lengths(folder: MadeFolder, findings: Findings) -> None:
+    """Every label database has a record for each one read."""
+    wanted = _records(folder)
+    if wanted is None:
+        return
+    source = layout.MIXED_IMAGES if folder.index is None else layout.MIXED_INDEX
+    for name, labels in folder.labels.items():
+        if len(labels.labels) != wanted:
+            detail = f"{len(labels.labels)} records, {source} has {wanted}"
+            findings.add("records_out_of_step", Place(name, detail=detail))
+
+
+def check_index(folder: MadeFolder, findings: Findings) -> None:
+    """The index points at images, and at each noisy one; clean ones are drawn, so that some are not."""
+    if folder.index is None or layout.MIXED_IMAGES not in folder.images:
+        return
+    paths = folder.images[layout.MIXED_IMAGES].paths
+    outside = np.flatnonzero((folder.index < 0) | (folder.index >= len(paths)))
+    findings.add("index_out_of_range", *(
+        Place(layout.MIXED_INDEX, record=record, detail=f"{folder.index[record]} of {len(paths)} images")
+        for record in outside.tolist()
+    ))  # fmt: skip
+    is_read = np.zeros(len(paths), bool)
+    is_read[folder.mixed_order()] = True
+    clean = folder.images.get(layout.CLEAN_TRAIN)
+    drawn = frozenset(clean.paths if clean else ())
+    unread = [record for record in np.flatnonzero(~is_read).tolist() if paths[record] not in drawn]
+    findings.add("unread_image", *(Place(layout.MIXED_IMAGES, record=record, key=paths[record]) for record in unread))
+
+
+def check_groups(folder: MadeFolder, findings: Findings) -> None:
+    """The side files are there, agree, and tell of the records that are really there, in their real order."""
+    carriers = [layout.MIXED_INDEX if folder.index is not None else layout.MIXED_IMAGES, *ALL_LABELS]
+    present = [name for name in carriers if (folder.root / name).exists()]
+    findings.add("missing_group", *(Place(name) for name in present if name not in folder.groups))
+    order = folder.mixed_order()
+    if order is None:
+        return
+    paths = folder.images[layout.MIXED_IMAGES].paths
+    for name in present:
+        if (said := folder.groups.get(name)) is None:
+            continue
+        found = describe(said.group, (paths[position] for position in order.tolist()))
+        if said.records != found.records:
+            findings.add("group_differs", Place(name, detail=f"its side file tells of {said.records} records, "
+                                                             f"{found.records} are read"))  # fmt: skip
+        elif said != found:
+            findings.add("group_differs", Place(name, detail="made for images in another order"))
+
+
+def _records(folder: MadeFolder) -> int | None:
+    """Number of records in reading order."""
+    if folder.index is not None:
+        return len(folder.index)
+    scan = folder.images.get(layout.MIXED_IMAGES)
+    return None if scan is None else len(scan.paths)

@@ -1,0 +1,120 @@
+"""tools/check_dataset.py through its command line: exit codes, the verdict, the report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tiny_datasets import clothing_key, write_clothing1m
+
+from caffe_compat.cli.check_dataset import main
+from caffe_compat.datasets.check.kinds import KINDS
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    write_clothing1m(tmp_path / "root")
+    return tmp_path / "root"
+
+
+def append(path: Path, *lines: str) -> None:
+    with open(path, "a", encoding="utf-8") as file:
+        file.writelines(f"{line}\n" for line in lines)
+
+
+def test_a_clean_folder(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(root), "--processes", "1"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"{root}: checked as a folder laid out as Clothing1M is",
+        "class counts (T-Shirt, Shirt, Knitwear, Chiffon):",
+        "  noisy_train       40: 10 9 11 10",
+        "  clean_train       20: 5 5 5 5",
+        "  clean_val          6: 2 2 1 1",
+        "  clean_test         6: 1 1 2 2",
+        "label accuracy of clean_train: 60.00% of 10 samples with both labels",
+        "label accuracy of clean_val: 0.00% of 3 samples with both labels",
+        "label accuracy of clean_test: 66.67% of 3 samples with both labels",
+        "READY: nothing wrong was found",
+    ]
+
+
+def test_warnings_alone_are_no_failure(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    append(root / "clean_label_kv.txt", "images/x.jpg")
+    assert main([str(root), "--no_images"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"{root}: checked as a folder laid out as Clothing1M is, images not read\n")
+    assert out.endswith(
+        "warning: 1 line(s) without a label [malformed_line]\n"
+        "    clean_label_kv.txt:33: 'images/x.jpg'\n"
+        "  -> complete or delete them; they are not used\n"
+        "READY: 0 problems, 1 warning\n"
+    )
+
+
+def test_problems_and_the_report(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    append(root / "clean_label_kv.txt", "images/x.jpg", "images/y.jpg 4", "images/z.jpg 5", "images/w.jpg 6")
+    append(root / "clean_train_key_list.txt", clothing_key(22))
+    report = tmp_path / "report.json"
+    assert main([str(root), "--processes", "1", "--examples", "2", "--report", str(report)]) == 1
+    out = capsys.readouterr().out
+    assert f"wrote {report} and {tmp_path / 'report.places.jsonl'}\n" in out
+    assert "    clean_label_kv.txt:35: 'images/z.jpg 5'\n    ... and 1 more\n" in out
+    assert out.endswith("NOT READY: 2 problems, 1 warning\n")
+
+    content = json.loads(report.read_text())
+    assert content.pop("seconds") >= 0 and content.pop("facts")["images_decoded"] == 72
+    (out_of_range, two_splits, malformed) = content.pop("findings")
+    assert content == {
+        "format": "caffe_compat.check_dataset", "version": 1, "path": str(root), "kind": "clothing1m",
+        "images_read": True, "verdict": "NOT READY", "problems": 2, "warnings": 1,
+        "all_places": "report.places.jsonl",
+    }  # fmt: skip
+    assert two_splits["examples"] == [{"file": "clean_train_key_list.txt", "line": 21, "key": clothing_key(22)}]
+    assert malformed["severity"] == "warning"
+    assert out_of_range == {
+        "kind": "label_out_of_range", "severity": "problem", "what": KINDS["label_out_of_range"].what,
+        "remedy": KINDS["label_out_of_range"].remedy, "count": 3,
+        "examples": [
+            {"file": "clean_label_kv.txt", "line": 34, "detail": "'images/y.jpg 4'"},
+            {"file": "clean_label_kv.txt", "line": 35, "detail": "'images/z.jpg 5'"},
+        ],
+    }  # fmt: skip
+    places = [json.loads(line) for line in (tmp_path / "report.places.jsonl").read_text().splitlines()]
+    assert len(places) == 5
+    assert places[2] == {
+        "kind": "label_out_of_range", "file": "clean_label_kv.txt", "line": 36, "detail": "'images/w.jpg 6'",
+    }  # fmt: skip
+
+
+def test_lists(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    append(root / "list.txt", f"{clothing_key(1)} 0", f"{clothing_key(2)} 1")
+    arguments = ["--list", str(root / "list.txt"), "--root", f"{root}/", "--processes", "1"]
+    assert main(arguments) == 0
+    assert main([*arguments, "--num_classes", "1"]) == 1
+    assert "list.txt:2: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "expected DIR or --list"),
+        (["ROOT", "--list", "x"], "expected DIR or --list"),
+        (["--list", "x"], "--list and --root go together"),
+        (["ROOT/images"], "expected databases such as clean_train_lmdb"),
+        (["ROOT", "--kind", "cifar10n"], "train.csv"),
+        (["--list", "ROOT/none.txt", "--root", "ROOT/"], "none.txt"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_checked(
+    root: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([argument.replace("ROOT", str(root)) for argument in arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_every_kind_is_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs/checking.md").read_text()
+    rows = [line.split("|") for line in text.splitlines() if line.startswith("| `")]
+    documented = {cells[1].strip(" `"): cells[2].strip() for cells in rows if len(cells) == 6}
+    assert documented == {name: kind.severity for name, kind in KINDS.items()}
