@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,7 +95,7 @@ def read_examples(scores: Scores, records: IntArray, images: ImageDatabase) -> l
 
 
 def read_training(folder: Path) -> dict[str, dict[str, list[dict[int, float]]]]:
-    """{"test accuracy (%)" | "test loss" | "training loss": {method: its points by seed}} of a recipe's results.
+    """{axis label: {method: the points of each seed}} of a recipe's results: test accuracy, test loss, training loss.
 
     Raises: DataError if there is no result of a recipe that is known.
     """
@@ -118,15 +118,13 @@ def _curves(result: Result, log_file: Path) -> dict[str, dict[int, float]]:
     curves = {"test accuracy (%)": accuracy, "test loss": _test_loss(result.test_history)}
     if log_file.exists():
         with open(log_file, errors="replace") as lines:
-            curves["training loss"] = TrainingLog.read(lines).losses
+            curves["training loss (all outputs)"] = TrainingLog.read(lines).losses
     return {label: points for label, points in curves.items() if points}
 
 
 def _test_loss(history: Mapping[int, Mapping[str, float]]) -> dict[int, float]:
     """That of the true label, the one output of the recipes' test nets whose name begins with ``loss``."""
-    return {
-        at: value for at, outputs in history.items() for name, value in outputs.items() if name.startswith("loss")
-    }
+    return {at: value for at, outputs in history.items() for name, value in outputs.items() if name.startswith("loss")}
 
 
 def _matrix(path: Path, num_classes: int) -> FloatArray:

@@ -33,8 +33,8 @@ class Claim:
 
 @styled
 def draw_calibration(claims: Sequence[Claim], bins: int = BINS) -> Any:
-    """A panel per claim: how often it is so by probability, in bins of equal width and of equal mass, and how often each
-    probability is given.
+    """A panel per claim: how often it is so, by probability, in bins of equal width and of equal mass; below, how often
+    each probability is given.
 
     Several runs: lines are of their records together, the band is the runs' range in the bins of equal width; ECE is
     the mean over runs with its deviation.
@@ -47,7 +47,8 @@ def draw_calibration(claims: Sequence[Claim], bins: int = BINS) -> Any:
     for (diagram, histogram), claim in zip(panels.T, claims, strict=True):
         _draw_claim(diagram, histogram, claim, bins)
     panels[1, 0].set_ylabel("records (%)")
-    figure.suptitle(runs(len(claims[0].probabilities)), fontsize=9, x=0.01, ha="left")
+    records = sum(len(each) for each in claims[0].probabilities)
+    figure.suptitle(f"{records:,} records, {runs(len(claims[0].probabilities))}", fontsize=9, x=0.01, ha="left")
     return figure
 
 

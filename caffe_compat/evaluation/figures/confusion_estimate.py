@@ -54,7 +54,7 @@ def draw_confusion_estimate(
     largest = max(np.abs(difference).max() for difference in differences.values()) or 1.0
     for number, (name, difference) in enumerate(differences.items(), start=1):
         image = _draw_differences(axes[number], difference, names, largest)
-        axes[number].set_title(f"estimated C minus {name}", loc="left")
+        axes[number].set_title(f"estimated C minus {name}, in hundredths", loc="left")
         axes[number].tick_params(axis="y", labelleft=number == 1)
     axes[1].set_ylabel("noisy label")
     figure.colorbar(image, ax=axes[-1], fraction=0.046, pad=0.02)
@@ -75,7 +75,7 @@ def _draw_scatter(axes: Any, estimated: FloatArray, others: dict[str, FloatArray
     top = 1.05 * max(estimated.max(), *(other.max() for other in others.values()))
     axes.set(xlim=(-0.02, top), ylim=(-0.02, top))
     axes.set_title("entry by entry", loc="left")
-    axes.legend(loc="upper left")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13))
 
 
 def _draw_differences(axes: Any, difference: FloatArray, names: Sequence[str], largest: float) -> Any:

@@ -12,6 +12,7 @@ from caffe_compat.evaluation.figures.style import (
     COLOURS,
     DARK,
     HATCHES,
+    LIGHT,
     SEQUENTIAL,
     SMALL,
     new_figure,
@@ -95,7 +96,10 @@ def _draw_frequencies(axes: Any, counts: IntArray) -> None:
 
 
 def _draw_heat(axes: Any, shares: np.ndarray, names: Sequence[str]) -> Any:
-    image = axes.imshow(shares, cmap=SEQUENTIAL, vmin=0, vmax=1, aspect="auto")
+    from matplotlib.colors import PowerNorm
+
+    # The square root: otherwise all but the diagonal would look alike.
+    image = axes.imshow(shares, cmap=SEQUENTIAL, norm=PowerNorm(0.5, 0, 1), aspect="auto")
     classes = np.arange(len(names))
     axes.set_xticks(classes, names, rotation=45, ha="right", rotation_mode="anchor")
     axes.set_yticks(classes, names)
@@ -115,4 +119,4 @@ def _frame(axes: Any, pairs: Sequence[Confused]) -> None:
 
     for pair in pairs:
         corner = (pair.true - 0.5, pair.noisy - 0.5)
-        axes.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor=COLOURS[1], linewidth=1.8))
+        axes.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor=LIGHT, linewidth=1.8))

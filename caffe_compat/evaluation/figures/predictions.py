@@ -13,9 +13,10 @@ from caffe_compat.evaluation.figures.style import COLOURS, DARK, HATCHES, SMALL,
 from caffe_compat.evaluation.metrics import FloatArray
 
 TYPES = ("free", "random", "confusing")
-_BLOCK_WIDTH, _BLOCK_HEIGHT = 2.75, 1.75  # inches
-_SIDE = 0.42  # the picture's share of a block
+_BLOCK_WIDTH, _BLOCK_HEIGHT = 3.0, 1.7  # inches
+_SIDE = 0.5  # the picture's share of a block
 _LOWEST = 10.6  # bars and headings of a block that has all of them: 3 headings, 3 + 3 + 2 bars
+_LEGEND = "hatched: from the image alone; solid: with the noisy label known; bold: the true label"
 _PRIOR = {"color": "white", "hatch": HATCHES[1]}
 _POSTERIOR = {"color": COLOURS[2]}
 
@@ -51,6 +52,7 @@ def draw_predictions(groups: Sequence[tuple[str, Sequence[Example]]], names: Seq
     if not columns:
         raise ValueError("groups: expected at least one example, got none")
     figure = new_figure(_BLOCK_WIDTH * columns, (_BLOCK_HEIGHT + 0.25) * len(groups) + 0.4)
+    figure.suptitle(_LEGEND, fontsize=SMALL, x=0.995, ha="right")
     rows = figure.subfigures(len(groups), 1, squeeze=False, hspace=0.02)[:, 0]
     for row, (title, examples) in zip(rows, groups, strict=True):
         row.suptitle(title, fontsize=9.5, fontweight="bold", x=0.005, ha="left")
@@ -76,7 +78,7 @@ def _draw_picture(axes: Any, example: Example, names: Sequence[str]) -> None:
     lines = [f"noisy: {names[example.noisy]}"]
     if example.truth is not None:
         lines.append(f"true: {names[example.truth]}")
-    axes.set_xlabel("\n".join(lines), fontsize=SMALL, loc="left")
+    axes.set_xlabel("\n".join(lines), fontsize=SMALL - 0.5, loc="left")
 
 
 def _draw_bars(axes: Any, example: Example, names: Sequence[str]) -> None:
@@ -104,6 +106,9 @@ def _draw_bars(axes: Any, example: Example, names: Sequence[str]) -> None:
     places, labels = zip(*ticks, strict=True)
     axes.set_yticks(places, labels, fontsize=SMALL - 0.5)
     axes.tick_params(axis="y", length=0, pad=2)
+    for tick in axes.get_yticklabels():
+        if example.truth is not None and tick.get_text() == names[example.truth]:
+            tick.set_fontweight("bold")
     axes.set(xlim=(0, 1.6), ylim=(_LOWEST, -0.6), xticks=[])
     axes.grid(visible=False)
     axes.spines["bottom"].set_visible(False)

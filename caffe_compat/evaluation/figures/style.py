@@ -1,4 +1,4 @@
-"""The one style of all plots: readable in grey, by colour-blind people and in print. matplotlib is imported when used."""
+"""The one style of all plots: readable in grey and by colour-blind people. matplotlib is imported where it is used."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BAND = {"alpha": 0.18, "linewidth": 0}
 SMALL = 7.5  # points
 DARK, LIGHT = "#111111", "#FFFFFF"  # text on light and on dark colours
 
-_RC = {
+_RC: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "axes.titlesize": 10,
