@@ -22,6 +22,7 @@ from caffe_compat.evaluation.cleanlab_comparison import export_for_cleanlab
 from caffe_compat.evaluation.label_scores import LabelScorer, LabelScores
 from caffe_compat.evaluation.noisy_records import Sources, find_noisy_records
 from caffe_compat.evaluation.ranked_lists import write_lists
+from caffe_compat.evaluation.report import gather, page
 from caffe_compat.evaluation.scores_file import ScoresFile, ScoresInfo, ScoresWriter, read_scores
 from caffe_compat.evaluation.scoring_net import scoring_net
 from caffe_compat.files import atomic_path
@@ -70,6 +71,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--gpu", default="", help="number of the GPU to use; without it the CPU")
     use = parser.add_argument_group("use")
     use.add_argument("--lists", metavar="DIR", help="lists to work through, one a pair of given and suggested label")
+    use.add_argument("--report", metavar="HTML", type=Path, help="a page to read: the noise, the labels, how far to trust")
     use.add_argument("--export_cleanlab", metavar="DIR", help="pred_probs.npy, labels.npy, keys.txt (needs --full)")
     parser.add_argument("--force", action="store_true", help="overwrite files that exist (not folders)")
     args = parser.parse_args(argv)
@@ -87,7 +89,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _refuse_existing(args: argparse.Namespace) -> None:
-    for path in (args.out, args.csv):
+    for path in (args.out, args.csv, args.report):
         if path is not None and path.exists() and not args.force:
             raise DataError("exists; --force overwrites it", path=str(path))
     for folder in (args.lists, args.export_cleanlab):
@@ -129,6 +131,10 @@ def _score(args: argparse.Namespace) -> None:
 def _use(scores: ScoresFile, args: argparse.Namespace) -> None:
     if args.lists:
         print(f"wrote {args.lists}: {write_lists(args.lists, scores)} lists")
+    if args.report:
+        with atomic_path(args.report) as part:
+            part.write_text(page(gather(scores)), encoding="utf-8")
+        print(f"wrote {args.report}: {args.report.stat().st_size / 2**20:.1f} MB")
     if args.export_cleanlab:
         export_for_cleanlab(scores, args.export_cleanlab)
         print(f"wrote {args.export_cleanlab}: {scores.num_rows} records")
