@@ -38,7 +38,8 @@ layer {{ name: "ip_ntype" type: "InnerProduct" bottom: "data" top: "ip_ntype" in
   inner_product_param {{ num_output: 3 weight_filler {{ type: "gaussian" std: 0.3 }} }} }}
 layer {{ name: "loss_noisy" type: "SoftmaxWithNoisyLabelLoss" bottom: "ip_clean" bottom: "ip_ntype" bottom: "noisy"
   top: "loss_noisy" include {{ phase: TRAIN }}
-  softmax_noisy_label_loss_param {{ matrix_c_filler {{ type: "blob_proto" source: "{folder}/confusion.binaryproto" }} }} }}
+  softmax_noisy_label_loss_param {{
+    matrix_c_filler {{ type: "blob_proto" source: "{folder}/confusion.binaryproto" }} }} }}
 """
 
 

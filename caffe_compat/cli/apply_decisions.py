@@ -16,8 +16,8 @@ from caffe_compat.files import atomic_path
 def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(
         prog="apply_decisions",
-        description="Collect the decisions in lists of score_labels --lists: rows whose column `decision` has the right "
-        "label, by number or by name. The result goes to mix_datasets --clean_additions, and has the form that "
+        description="Collect the decisions in lists of score_labels --lists: rows whose column `decision` has the "
+        "right label, by number or by name. The result goes to mix_datasets --clean_additions, and has the form that "
         "estimate_confusion reads.",
         epilog="Do not estimate C from such pairs alone: they are the labels that looked wrong, so there is more "
         "noise among them than in the data. Labels of images drawn at random have no such bias.",

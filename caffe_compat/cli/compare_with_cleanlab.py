@@ -18,8 +18,8 @@ from caffe_compat.files import atomic_path
 def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(
         prog="compare_with_cleanlab",
-        description="Find wrong labels by the noise model's posterior and by cleanlab, from the same p(y|x) and the same "
-        "records: those whose truth is known and whose clean label the net was not trained with.",
+        description="Find wrong labels by the noise model's posterior and by cleanlab, from the same p(y|x) and the "
+        "same records: those whose truth is known and whose clean label the net was not trained with.",
     )
     parser.add_argument("--scores", required=True, help="the file of score_labels --full --truth")
     parser.add_argument("--out", metavar="JSON", type=Path, help="write the numbers there, too")
@@ -38,7 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _table(result: dict[str, Any]) -> Iterator[str]:
     left_out = ", ".join(f"{count} {why}" for why, count in result["left out"].items() if count)
-    yield f"{result['records']} records, {result['wrong labels']} labels wrong" + (f"; left out: {left_out}" * bool(left_out))
+    yield f"{result['records']} records, {result['wrong labels']} labels wrong" + (
+        f"; left out: {left_out}" * bool(left_out)
+    )
     yield f"{'ranking':<32} {'average precision':>17} {'AUROC':>7}"
     for name, row in result["rankings"].items():
         yield f"{name:<32} {row['average precision']:17.4f} {row['AUROC']:7.4f}"

@@ -48,8 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = Parser(
         prog="score_labels",
-        description="Judge every noisy label of a data set with a trained two-branch net: p(y|x), p(z|x), the posterior "
-        "of the true label, the label to suggest and the probability that the given one is wrong.",
+        description="Judge every noisy label of a data set with a trained two-branch net: p(y|x), p(z|x), the "
+        "posterior of the true label, the label to suggest and the probability that the given one is wrong.",
     )
     parser.add_argument("--scores", metavar="PARQUET", help="scores made before, instead of --model to --out")
     parser.add_argument("--model", help="the net's prototxt file, as it was trained")
@@ -71,7 +71,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--gpu", default="", help="number of the GPU to use; without it the CPU")
     use = parser.add_argument_group("use")
     use.add_argument("--lists", metavar="DIR", help="lists to work through, one a pair of given and suggested label")
-    use.add_argument("--report", metavar="HTML", type=Path, help="a page to read: the noise, the labels, how far to trust")
+    use.add_argument(
+        "--report", metavar="HTML", type=Path, help="a page to read: the noise, the labels, how far to trust"
+    )
     use.add_argument("--export_cleanlab", metavar="DIR", help="pred_probs.npy, labels.npy, keys.txt (needs --full)")
     parser.add_argument("--force", action="store_true", help="overwrite files that exist (not folders)")
     args = parser.parse_args(argv)

@@ -52,7 +52,8 @@ def read_all_pairs(path: str | os.PathLike[str]) -> dict[str, tuple[int, int]]:
     """
     rows = _rows(path, PAIRS_HEADER)
     return _by_key(
-        (place, key, (_label(place, "clean", clean), _label(place, "noisy", noisy))) for place, (key, clean, noisy) in rows
+        (place, key, (_label(place, "clean", clean), _label(place, "noisy", noisy)))
+        for place, (key, clean, noisy) in rows
     )
 
 

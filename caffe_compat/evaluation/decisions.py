@@ -38,7 +38,9 @@ def read_decisions(files: Iterable[Path]) -> list[Pair]:
         for place, (key, clean, noisy) in _decisions(file, _read_names(file)):
             first = decided.setdefault(key, (place, clean, noisy))
             if first[1:] != (clean, noisy):
-                problem = f"image {key!r}: {expected_got(f'the labels given at {first[0]}', f'others ({clean}, {noisy})')}"
+                problem = (
+                    f"image {key!r}: {expected_got(f'the labels given at {first[0]}', f'others ({clean}, {noisy})')}"
+                )
                 raise DataError(problem, path=place)
     return [(key, clean, noisy) for key, (_, clean, noisy) in decided.items()]
 

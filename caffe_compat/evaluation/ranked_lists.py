@@ -22,7 +22,8 @@ from caffe_compat.files import atomic_directory
 
 INDEX, DECISION = "index.csv", "decision"
 _COLUMNS = (
-    "key", "noisy", "suggested", "p_wrong", "q_suggested", "q_noisy", "true_1", "p_true_1", "true_2", "p_true_2", "truth",
+    "key", "noisy", "suggested", "p_wrong", "q_suggested", "q_noisy",
+    "true_1", "p_true_1", "true_2", "p_true_2", "truth",
 )  # fmt: skip
 _HEADER = (*_COLUMNS[:3], DECISION, *_COLUMNS[3:])
 _INDEX_HEADER = ("noisy", "suggested", "noisy_name", "suggested_name", "records", "expected_wrong", "file")

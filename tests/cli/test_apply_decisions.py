@@ -155,7 +155,9 @@ def test_two_decisions_on_one_image(case: ScoringCase, capsys: pytest.CaptureFix
     assert "expected the labels given at " in fails(case, capsys)
 
 
-def test_lists_without_decisions_or_names(case: ScoringCase, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_lists_without_decisions_or_names(
+    case: ScoringCase, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     lists = case.folder / "lists"
     assert "the column `decision` is empty" in fails(case, capsys)
     assert "expected a list with the columns key, noisy, decision, got none called key" in fails(

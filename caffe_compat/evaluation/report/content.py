@@ -20,6 +20,7 @@ from caffe_compat.evaluation.report.thumbnails import thumbnails
 from caffe_compat.evaluation.scores_file import TYPES, ScoresFile, ScoresInfo
 from caffe_compat.label_noise.confusion import FloatArray, IntArray
 
+TYPE_NAMES = ("noise free", "pure random", "confusing")
 PAIRS_WITH_IMAGES, IMAGES_PER_PAIR = 40, 8
 _CURVE_POINTS = 120
 _EXAMPLE = ("key", "p_wrong", "q_suggested", "true_1", "p_true_1", "truth", *(f"q_type_{name}" for name in TYPES))

@@ -41,7 +41,7 @@ def _data_uri(image: np.ndarray, place: str) -> str:
     """Shapes: image (C, H, W), BGR or grey."""
     if image.shape[0] not in (1, 3):
         raise DataError(expected_got("an image of 1 or 3 channels", image.shape[0]), path=place)
-    pixels = np.ascontiguousarray(image.transpose(1, 2, 0).clip(0, 255).astype(np.uint8))
+    pixels: np.ndarray = np.ascontiguousarray(image.transpose(1, 2, 0).clip(0, 255).astype(np.uint8))
     height, width = pixels.shape[:2]
     if (shrink := LARGEST_SIDE / max(height, width)) < 1:
         size = max(1, round(width * shrink)), max(1, round(height * shrink))
