@@ -90,7 +90,8 @@ def _figure(example: Example, pair: ReportedPair, names: Sequence[str]) -> str:
 
 def _select(name: str, title: str, names: Sequence[str]) -> str:
     options = "".join(f'<option value="{label}">{escaped(text)}</option>' for label, text in enumerate(names))
-    return f'<label>{title} <select name="{name}"><option value="">all</option>{options}</select></label>'
+    field = f'<select id="filter-{name}" name="{name}"><option value="">all</option>{options}</select>'
+    return f'<span><label for="filter-{name}">{title}</label> {field}</span>'
 
 
 def _anchor(pair: ReportedPair) -> str:
