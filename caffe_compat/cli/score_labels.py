@@ -18,9 +18,12 @@ from caffe_compat.datasets import layout
 from caffe_compat.datasets.samples import NO_LABEL
 from caffe_compat.datasets.truth import read_truth
 from caffe_compat.errors import DataError, expected_got
+from caffe_compat.evaluation.cleanlab_comparison import export_for_cleanlab
 from caffe_compat.evaluation.label_scores import LabelScorer, LabelScores
 from caffe_compat.evaluation.noisy_records import Sources, find_noisy_records
-from caffe_compat.evaluation.scores_file import ScoresInfo, ScoresWriter
+from caffe_compat.evaluation.ranked_lists import write_lists
+from caffe_compat.evaluation.report import gather, page
+from caffe_compat.evaluation.scores_file import ScoresFile, ScoresInfo, ScoresWriter, read_scores
 from caffe_compat.evaluation.scoring_net import scoring_net
 from caffe_compat.files import atomic_path
 from caffe_compat.machine import versions
@@ -36,18 +39,21 @@ _SECONDS_PER_LINE = 10.0
 def main(argv: Sequence[str] | None = None) -> int:
     args = _parse(argv)
     _refuse_existing(args)
-    _score(args)
+    if args.scores is None:
+        _score(args)
+    _use(read_scores(args.scores or args.out), args)
     return DONE
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = Parser(
         prog="score_labels",
-        description="Judge every noisy label of a data set with a trained two-branch net: p(y|x), p(z|x), the posterior "
-        "of the true label, the label to suggest and the probability that the given one is wrong.",
+        description="Judge every noisy label of a data set with a trained two-branch net: p(y|x), p(z|x), the "
+        "posterior of the true label, the label to suggest and the probability that the given one is wrong.",
     )
-    parser.add_argument("--model", required=True, help="the net's prototxt file, as it was trained")
-    parser.add_argument("--weights", required=True, help="the trained weights, with C")
+    parser.add_argument("--scores", metavar="PARQUET", help="scores made before, instead of --model to --out")
+    parser.add_argument("--model", help="the net's prototxt file, as it was trained")
+    parser.add_argument("--weights", help="the trained weights, with C")
     data = parser.add_argument_group("data", "--data, or --images and --labels")
     data.add_argument("--data", metavar="DIR", help=f"a data folder: {layout.MIXED_IMAGES} and its labels")
     data.add_argument("--images", metavar="DB", help="the image database")
@@ -58,22 +64,39 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     data.add_argument("--mean_file", help="the mean to subtract, if the net's own is elsewhere now")
     data.add_argument("--names", help=f"class names, one a line (with --data: its {layout.NAMES})")
     data.add_argument("--truth", metavar="CSV", help="key,true: true labels of some or all images, to compare with")
-    parser.add_argument("--out", metavar="PARQUET", type=Path, required=True, help="the scores, one row an image")
+    parser.add_argument("--out", metavar="PARQUET", type=Path, help="the scores, one row an image")
     parser.add_argument("--csv", metavar="CSV", type=Path, help="the same as CSV")
     parser.add_argument("--full", action="store_true", help="also the probabilities of all classes (p_true, q_true)")
     parser.add_argument("--batch_size", type=positive, default=100, help="images in a batch; no score depends on it")
     parser.add_argument("--gpu", default="", help="number of the GPU to use; without it the CPU")
-    parser.add_argument("--force", action="store_true", help="overwrite what exists")
+    use = parser.add_argument_group("use")
+    use.add_argument("--lists", metavar="DIR", help="lists to work through, one a pair of given and suggested label")
+    use.add_argument(
+        "--report", metavar="HTML", type=Path, help="a page to read: the noise, the labels, how far to trust"
+    )
+    use.add_argument("--export_cleanlab", metavar="DIR", help="pred_probs.npy, labels.npy, keys.txt (needs --full)")
+    parser.add_argument("--force", action="store_true", help="overwrite files that exist (not folders)")
     args = parser.parse_args(argv)
+    if args.scores and any((args.model, args.weights, args.data, args.images, args.out, args.csv, args.truth)):
+        parser.error("--scores takes the place of net, data and --out")
+    if args.scores:
+        return args
+    if not (args.model and args.weights and args.out):
+        parser.error("give --model, --weights and --out (or --scores)")
+    if args.export_cleanlab and not args.full:
+        parser.error("--export_cleanlab needs --full")
     if bool(args.data) == bool(args.images) or bool(args.images) != bool(args.labels):
         parser.error("give either --data, or --images and --labels")
     return args
 
 
 def _refuse_existing(args: argparse.Namespace) -> None:
-    for path in (args.out, args.csv):
+    for path in (args.out, args.csv, args.report):
         if path is not None and path.exists() and not args.force:
             raise DataError("exists; --force overwrites it", path=str(path))
+    for folder in (args.lists, args.export_cleanlab):
+        if folder is not None and Path(folder).exists():
+            raise DataError("exists; remove it, or name another folder", path=folder)
 
 
 def _score(args: argparse.Namespace) -> None:
@@ -105,6 +128,18 @@ def _score(args: argparse.Namespace) -> None:
             done += len(scores.keys)
     for path in filter(None, (args.out, args.csv)):
         print(f"wrote {path}: {done} records")
+
+
+def _use(scores: ScoresFile, args: argparse.Namespace) -> None:
+    if args.lists:
+        print(f"wrote {args.lists}: {write_lists(args.lists, scores)} lists")
+    if args.report:
+        with atomic_path(args.report) as part:
+            part.write_text(page(gather(scores)), encoding="utf-8")
+        print(f"wrote {args.report}: {args.report.stat().st_size / 2**20:.1f} MB")
+    if args.export_cleanlab:
+        export_for_cleanlab(scores, args.export_cleanlab)
+        print(f"wrote {args.export_cleanlab}: {scores.num_rows} records")
 
 
 def _sources(args: argparse.Namespace) -> Sources:

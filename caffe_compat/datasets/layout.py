@@ -20,6 +20,7 @@ confusion.binaryproto, confusion.npy  C, indexed [noisy, true]
 pairs.csv                             key,clean,noisy of the samples C was estimated from
 noise_types.csv                       key,noise_type of every sample with both labels
 names.txt                             class names, one a line
+truth.csv                             key,true (and more) of all images whose truth is known, for measuring only
 synthetic_noise.npy                   p(noisy | true) the labels were drawn from, [noisy, true] (--synthetic_noise)
 ====================================  =================================================================================
 
@@ -47,6 +48,7 @@ CONFUSION_NPY = "confusion.npy"
 PAIRS = "pairs.csv"
 NOISE_TYPES = "noise_types.csv"
 NAMES = "names.txt"
+TRUTH = "truth.csv"
 SYNTHETIC_NOISE = "synthetic_noise.npy"
 
 MIXED_GROUP = "mixed"  # the group id in the side files
@@ -57,5 +59,5 @@ DATABASES = (
 )  # fmt: skip
 FILES = (
     MIXED_INDEX, str(side_file(MIXED_IMAGES, MIXED_INDEX)),
-    MEAN, CONFUSION, CONFUSION_NPY, PAIRS, NOISE_TYPES, NAMES, SYNTHETIC_NOISE,
+    MEAN, CONFUSION, CONFUSION_NPY, PAIRS, NOISE_TYPES, NAMES, TRUTH, SYNTHETIC_NOISE,
 )  # fmt: skip

@@ -12,7 +12,10 @@ KEY, TRUE = "key", "true"
 
 
 def read_truth(path: str | os.PathLike[str], num_classes: int) -> dict[str, int]:
-    """{key: true label}. Raises: DataError with file and line for a wrong header, row or label, or a key given twice."""
+    """{key: true label}.
+
+    Raises: DataError with file and line for a wrong header, row or label, or a key given twice.
+    """
     truth: dict[str, int] = {}
     with open(path, newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
         reader = csv.DictReader(file, strict=True)

@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from caffe_compat.data.batches import BatchDataset
@@ -78,9 +77,10 @@ class LabelScorer:
         self._transformer, image_shape, self._workers = self._look_at_images(path)
         shapes = {scoring.image: (batch_size, *image_shape), scoring.noisy_label: (batch_size,)}
         fed = with_inputs(scoring.net, shapes)
-        if missing := merge_weights([weights], net=fed).not_given:
-            raise WeightsError(f"has no weights for {', '.join(missing)}", path=os.fspath(weights))
         self._net = Net(fed, "TEST", weights, path=path).to(device or torch.device("cpu"))
+        given = {name for name, _ in merge_weights([weights], net=fed).layers}
+        if missing := [name for name in self._net.params if name not in given]:
+            raise WeightsError(f"has no weights for {', '.join(missing)}", path=os.fspath(weights))
         self.num_classes: int = self.confusion.shape[0]
         if (most := records.noisy.max()) >= self.num_classes:
             wanted = f"noisy labels in [0, {self.num_classes}), as the net's"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from caffe_compat.errors import PrototxtError, expected_got
@@ -55,7 +56,7 @@ def scoring_net(trained: caffe_pb2.NetParameter, path: str | None = None) -> Sco
     return ScoringNet(net, images[0], noise_layer.bottom[2], noise_layer.name, _transform(layers, images[0]))
 
 
-def _transform(layers: list[caffe_pb2.LayerParameter], image: str) -> caffe_pb2.TransformationParameter:
+def _transform(layers: Sequence[caffe_pb2.LayerParameter], image: str) -> caffe_pb2.TransformationParameter:
     """That of the layer which makes ``image``; none if the net is fed."""
     transform = caffe_pb2.TransformationParameter()
     for layer in layers:

@@ -74,7 +74,9 @@ def _one_per_blob(losses: Sequence[caffe_pb2.LayerParameter]) -> list[caffe_pb2.
     return list({loss.bottom[0]: loss for loss in reversed(losses)}.values())[::-1]
 
 
-def layers_leading_to(blobs: Sequence[str], layers: Sequence[caffe_pb2.LayerParameter]) -> list[caffe_pb2.LayerParameter]:
+def layers_leading_to(
+    blobs: Sequence[str], layers: Sequence[caffe_pb2.LayerParameter]
+) -> list[caffe_pb2.LayerParameter]:
     """The layers that make ``blobs``, and what those read, without data layers."""
     needed, kept = set(blobs), []
     for layer in reversed(layers):
