@@ -7,6 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from caffe_compat.cli.common import DONE, Parser, command
 from caffe_compat.datasets import layout
 from caffe_compat.datasets.image_database import ImageDatabase
@@ -57,13 +59,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not (args.data or args.scores or args.results):
         parser.error("nothing to draw: give --data, --scores or --results")
     inputs = _Inputs(args.data, args.scores, args.results)
-    args.out.mkdir(parents=True, exist_ok=True)
     for name, draw in _FIGURES.items():
         try:
             figure = draw(inputs)
         except LeftOut as why:
             print(f"left out {name}: {why}")
             continue
+        args.out.mkdir(parents=True, exist_ok=True)
         for path in save_figure(figure, args.out, name):
             print(f"wrote {path}")
     return DONE
@@ -79,17 +81,26 @@ class _Inputs:
     def folder(self) -> Path:
         if self._data is None:
             raise LeftOut("it needs --data")
+        if not self._data.is_dir():
+            raise DataError("no such folder", path=str(self._data))
         return data_folder(self._data, seed=1)
 
     @cached_property
     def data(self) -> DataFolder:
-        return read_data_folder(self.folder)
+        try:
+            return read_data_folder(self.folder)
+        except FileNotFoundError as exc:
+            raise LeftOut(f"{exc.filename} is not there") from exc
 
     @cached_property
     def scores(self) -> list[Scores]:
         if not self._scores:
             raise LeftOut("it needs --scores")
-        return [read_label_scores(path) for path in self._scores]
+        scores = [read_label_scores(path) for path in self._scores]
+        for each in scores[1:]:
+            if each.names != scores[0].names:
+                raise DataError(f"expected the class names of {scores[0].path}, got others", path=each.path)
+        return scores
 
     @cached_property
     def judged(self) -> list[Any]:
@@ -126,6 +137,8 @@ def _predictions(inputs: _Inputs) -> Any:
 
 
 def _rank_precision(inputs: _Inputs) -> Any:
+    if any(len(np.unique(columns["noisy"] != columns["truth"])) < 2 for columns in inputs.judged):
+        raise LeftOut("it needs right and wrong labels among those whose truth is known")
     return draw_rank_precision(
         [
             Ranking(

@@ -71,10 +71,13 @@ class Scores:
 def read_data_folder(folder: Path) -> DataFolder:
     """Raises: DataError, FileNotFoundError for files that are missing or do not fit one another."""
     names = (folder / layout.NAMES).read_text(encoding="utf-8").splitlines()
+    counts = count_pairs_in(folder / layout.PAIRS, len(names))
+    if not counts.any():
+        raise DataError("no pair of labels in it", path=str(folder / layout.PAIRS))
     true_file = folder / TRUE_CONFUSION
     return DataFolder(
         names=names,
-        counts=count_pairs_in(folder / layout.PAIRS, len(names)),
+        counts=counts,
         estimated=_matrix(folder / layout.CONFUSION_NPY, len(names)),
         true=_matrix(true_file, len(names)) if true_file.exists() else None,
     )
