@@ -113,8 +113,10 @@ class _Inputs:
     @cached_property
     def images(self) -> ImageDatabase:
         """That of the data folder, otherwise where score_labels found it."""
-        beside = self._data and self.folder / layout.MIXED_IMAGES
-        return ImageDatabase(beside if beside and beside.exists() else self.scores[0].images)
+        path = self.folder / layout.MIXED_IMAGES if self._data else Path(self.scores[0].images)
+        if not path.exists():
+            raise LeftOut(f"its images are not there: {path}; --data names their folder")
+        return ImageDatabase(path)
 
     @cached_property
     def training(self) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from caffe_compat.evaluation.figures.spread import mean_and_deviation, runs
+from caffe_compat.evaluation.figures.spread import mean_and_deviation
 from caffe_compat.evaluation.figures.style import BAND, COLOURS, REFERENCE, line_style, new_figure, styled
 from caffe_compat.evaluation.metrics import BoolArray, FloatArray, expected_calibration_error, reliability
 
@@ -47,8 +47,9 @@ def draw_calibration(claims: Sequence[Claim], bins: int = BINS) -> Any:
     for (diagram, histogram), claim in zip(panels.T, claims, strict=True):
         _draw_claim(diagram, histogram, claim, bins)
     panels[1, 0].set_ylabel("records (%)")
-    records = sum(len(each) for each in claims[0].probabilities)
-    figure.suptitle(f"{records:,} records, {runs(len(claims[0].probabilities))}", fontsize=9, x=0.01, ha="left")
+    runs = claims[0].probabilities
+    of_runs = f" of {len(runs)} runs; band: their range" if len(runs) > 1 else ""
+    figure.suptitle(f"{sum(map(len, runs)):,} records{of_runs}", fontsize=9, x=0.01, ha="left")
     return figure
 
 

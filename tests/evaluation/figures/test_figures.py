@@ -105,6 +105,7 @@ def test_calibration_of_runs_pools_records_and_averages_errors():
     diagram = draw_calibration([Claim("p", "right", runs, so)], bins=5).axes[0]
     assert diagram.lines[1].get_ydata() == pytest.approx([0.25])
     assert "ECE 0.250 ± 0.071" in legend(diagram.get_legend())
+    assert diagram.figure.get_suptitle() == "4 records of 2 runs; band: their range"
     assert diagram.collections[0].get_datalim(diagram.transData).intervaly.tolist() == [0, 0.5]
 
 
