@@ -72,7 +72,7 @@ def _draw_line(axes: Any, claim: Claim, bins: int, equal: Literal["width", "mass
     errors = [expected_calibration_error(reliability(p, so, bins, equal)) for p, so in pairs]
     binned = reliability(np.concatenate(claim.probabilities), np.concatenate(claim.is_so), bins, equal)
     used = binned.count > 0
-    label = f"bins of equal {equal}: ECE {mean_and_deviation(errors)}"
+    label = f"equal {equal}: ECE {mean_and_deviation(errors)}"
     axes.plot(binned.confidence[used], binned.accuracy[used], **line_style(number), label=label)
 
 

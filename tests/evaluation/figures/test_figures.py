@@ -94,7 +94,7 @@ def test_calibration_lines_errors_and_histogram():
     _, width, mass = diagram.lines
     assert width.get_xydata() == pytest.approx(np.array([[0.1, 0.5], [0.9, 1.0]]))
     assert mass.get_xydata() == pytest.approx(np.array([[0.1, 0.5], [0.9, 1.0]]))
-    assert "bins of equal width: ECE 0.250" in legend(diagram.get_legend())
+    assert "equal width: ECE 0.250" in legend(diagram.get_legend())
     assert [bar.get_height() for bar in histogram.patches] == [50, 50]
     assert diagram.get_ylabel() == "right in fact"
 
