@@ -95,6 +95,27 @@ def test_answers_are_counted(case: Case) -> None:
     assert answer["precision of as many by our ranking"] == pytest.approx(wrong[first].mean(), abs=1e-4)
 
 
+def test_suggestions_and_calibration(case: Case) -> None:
+    """The calibration error in a loop over its ten bins."""
+    pytest.importorskip("cleanlab")
+    result = compare_with_cleanlab(read_scores(case.path))
+    noisy, truth, q = case.noisy[case.used], case.truth[case.used], case.q_true[case.used]
+    p_wrong, wrong = 1 - q[np.arange(len(noisy)), noisy].astype(np.float64), noisy != truth
+    error = 0.0
+    for low in np.arange(10) / 10:
+        in_bin = (p_wrong >= low) & ((p_wrong < low + 0.1) | (low == 0.9))
+        error += abs((p_wrong[in_bin] - wrong[in_bin]).sum()) / len(noisy)
+    assert result["calibration error"]["ours: p_wrong"] == pytest.approx(error, abs=1e-3)
+    assert result["right labels"] == pytest.approx(
+        {
+            "given": (noisy == truth).mean(),
+            "suggested": (q.argmax(1) == truth).mean(),
+            "p(y|x)": (case.p_true[case.used].argmax(1) == truth).mean(),
+        },
+        abs=1e-4,
+    )
+
+
 def test_command_line(case: Case, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("cleanlab")
     out = tmp_path / "out.json"
