@@ -50,3 +50,5 @@ def _table(result: dict[str, Any]) -> Iterator[str]:
             f"{name:<32} {row['found']:7d} {row['precision']:9.4f} {row['recall']:7.4f} "
             f"{row['precision of as many by our ranking']:9.4f}"
         )
+    for title in ("calibration error", "right labels"):
+        yield f"{title}: " + ", ".join(f"{name} {value:.4f}" for name, value in result[title].items())

@@ -13,7 +13,7 @@ import numpy as np
 
 from caffe_compat.errors import CaffeCompatError
 from caffe_compat.evaluation.known_truth import KnownTruth, require_known_truth
-from caffe_compat.evaluation.metrics import auroc, average_precision
+from caffe_compat.evaluation.metrics import auroc, average_precision, expected_calibration_error, reliability
 from caffe_compat.evaluation.scores_file import ScoresFile
 from caffe_compat.files import atomic_directory
 
@@ -25,7 +25,8 @@ FILTERS = ("prune_by_noise_rate", "confident_learning")
 def compare_with_cleanlab(scores: ScoresFile) -> dict[str, Any]:
     """Average precision and AUROC of rankings; precision and recall of yes-or-no answers. In JSON's types.
 
-    Precision at cleanlab's number of answers is given for our ranking too, so that both look at as many labels.
+    Beside them, the calibration error of p(wrong) with and without the noise model, and the share of right labels among
+    those given, suggested, and most probable for the image alone. Precision at cleanlab's number of answers is given for our ranking too, so that both look at as many labels.
 
     Raises: DataError if ``scores`` lacks the probabilities of all classes or measurable records; CaffeCompatError
         without cleanlab.
@@ -41,11 +42,20 @@ def compare_with_cleanlab(scores: ScoresFile) -> dict[str, Any]:
     answers = {"ours: suggested label differs": known.columns["suggested"] != labels}
     for name in FILTERS:
         answers[f"cleanlab: {name}"] = filters.find_label_issues(labels, probabilities, filter_by=name, n_jobs=1)
+    p_noisy = probabilities[np.arange(len(labels)), labels]
+    suggestions = {"given": labels, "suggested": known.columns["suggested"], "p(y|x)": probabilities.argmax(1)}
     return {
         "records": len(labels),
         "wrong labels": int(known.is_wrong.sum()),
         "left out": {"truth not known": known.without_truth, "clean label in training": known.seen_in_training},
         "rankings": {name: _ranking(values, known) for name, values in rankings.items()},
+        "calibration error": {
+            OURS: _calibration_error(known.columns["p_wrong"], known),
+            "1 - p(noisy label | x)": _calibration_error((1 - p_noisy).clip(0, 1), known),
+        },
+        "right labels": {
+            name: round(float((found == known.columns["truth"]).mean()), 4) for name, found in suggestions.items()
+        },
         "answers": {name: _answer(found, rankings[OURS], known) for name, found in answers.items()},
     }
 
@@ -68,6 +78,10 @@ def _ranking(suspicion: np.ndarray, known: KnownTruth) -> dict[str, float]:
         "average precision": round(average_precision(suspicion, known.is_wrong), 4),
         "AUROC": round(auroc(suspicion, known.is_wrong), 4),
     }
+
+
+def _calibration_error(p_wrong: np.ndarray, known: KnownTruth) -> float:
+    return round(expected_calibration_error(reliability(p_wrong, known.is_wrong)), 4)
 
 
 def _answer(found: np.ndarray, ours: np.ndarray, known: KnownTruth) -> dict[str, float | int]:

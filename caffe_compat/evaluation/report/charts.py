@@ -24,7 +24,7 @@ def heat_map(values: FloatArray, names: Sequence[str]) -> str:
     size = header + count * _CELL
     parts = [
         f'<svg class="heat" role="img" aria-label="Matrix of confusing noise: given label by true label" '
-        f'viewBox="0 0 {size:.0f} {size:.0f}" style="min-width:{min(size, 560):.0f}px">'
+        f'viewBox="0 0 {size:.0f} {size:.0f}" style="min-width:{min(size, 560):.0f}px;max-width:{1.25 * size:.0f}px">'
     ]
     for place, name in enumerate(names):
         middle, end = header + (place + 0.5) * _CELL + 4, header - 6
