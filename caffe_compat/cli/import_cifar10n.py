@@ -16,6 +16,7 @@ from caffe_compat.datasets.cifar10n.reading import read_cifar10n
 from caffe_compat.datasets.cifar10n.source import HUMAN_LABELS
 from caffe_compat.datasets.contents import write_contents
 from caffe_compat.datasets.output_folder import output_folder
+from caffe_compat.datasets.truth import write_truth
 
 
 @command
@@ -26,6 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         contents, transition = build(source, _options(args))
         if transition is not None:
             np.save(folder / layout.SYNTHETIC_NOISE, transition)
+        write_truth(folder / layout.TRUTH, zip(source.train.paths, source.train.clean.tolist(), strict=True))
         write_contents(folder, contents, source.read_image, args.materialise)
     print(f"wrote {args.out}; the nets under prototxt/cifar10/ read data/cifar10n")
     return DONE

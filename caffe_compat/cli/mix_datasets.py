@@ -14,6 +14,7 @@ from caffe_compat.cli.dataset_options import add_output_options, ratio, size
 from caffe_compat.data.image_list import read_list
 from caffe_compat.data.imageset import ImageFormat
 from caffe_compat.datasets import layout
+from caffe_compat.datasets.additions import move_to_clean
 from caffe_compat.datasets.databases import image_reader
 from caffe_compat.datasets.image_database import ImageDatabase
 from caffe_compat.datasets.mixing import ALL_LABELS, mix, write_mix, write_mix_over
@@ -32,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     labels = [name for name in ALL_LABELS if args.truth_labels or name != layout.MIXED_TRUTH_LABELS]
     recipe = Recipe(args.clean_ratio, noisy_labels_of_clean=args.noisy_labels_of_clean is not None)
     with output_folder(args.out, args.force) as folder:
-        mixed = mix(_clean_samples(args), _noisy_samples(args), recipe, np.random.default_rng(args.seed))
+        mixed = mix(*_samples(args), recipe, np.random.default_rng(args.seed))
         if args.image_root is not None:
             read_image = image_reader(args.image_root, _image_format(args))
             write_mix(folder, mixed, read_image, args.materialise, labels)
@@ -69,6 +70,10 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--noisy_labels_of_clean", metavar="PAIRS_CSV",
         help="key,clean,noisy: keep the noisy labels of clean images; otherwise -1, as in the authors' release",
     )  # fmt: skip
+    parser.add_argument(
+        "--clean_additions", metavar="PAIRS_CSV",
+        help="key,clean,noisy of images in the noisy list that are clean now (apply_decisions); they change lists",
+    )  # fmt: skip
     parser.add_argument("--truth_labels", action="store_true", help="also write the noisy-as-truth label database")
     add_output_options(parser)
     args = parser.parse_args(argv)
@@ -80,6 +85,14 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def _image_format(args: argparse.Namespace) -> ImageFormat:
     resized = (args.resize_height, args.resize_width) if args.resize_height else None
     return ImageFormat(size=resized, encoding=args.encode_type)
+
+
+def _samples(args: argparse.Namespace) -> tuple[Samples, Samples]:
+    clean, noisy = _clean_samples(args), _noisy_samples(args)
+    if not args.clean_additions:
+        return clean, noisy
+    noise_types = read_noise_types(args.noise_types) if args.noise_types else {}
+    return move_to_clean(clean, noisy, args.clean_additions, noise_types)
 
 
 def _clean_samples(args: argparse.Namespace) -> Samples:

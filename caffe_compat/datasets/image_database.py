@@ -28,7 +28,7 @@ class ImageDatabase:
         keys = self._reader.keys()
         self._positions: dict[str, int] = {}
         for position in range(len(keys)):
-            self._positions.setdefault(path_of(keys[position]), position)
+            self._positions.setdefault(path_of_key(keys[position]), position)
 
     def positions(self, paths: Sequence[str]) -> IntArray:
         """0-based positions in key order, (N,). Raises: DataError naming the first path that is not there."""
@@ -48,7 +48,7 @@ class ImageDatabase:
             raise DataError(f"record of the image {path!r}: {exc.problem}", path=self.path) from exc
 
 
-def path_of(key: bytes) -> str:
+def path_of_key(key: bytes) -> str:
     """The path in a key ``%08d_<path>``; a key of another form is taken whole."""
     number, underscore, path = os.fsdecode(key).partition("_")
     return path if underscore and len(number) >= 8 and number.isdecimal() else os.fsdecode(key)

@@ -22,6 +22,7 @@ noise_type_log_prior.binaryproto      log of the noise types' frequencies among 
 pairs.csv                             key,clean,noisy of the samples C was estimated from
 noise_types.csv                       key,noise_type of every sample with both labels
 names.txt                             class names, one a line
+truth.csv                             key,true (and more) of all images whose truth is known, for measuring only
 synthetic_noise.npy                   p(noisy | true) the labels were drawn from, [noisy, true] (--synthetic_noise)
 ====================================  =================================================================================
 
@@ -51,6 +52,7 @@ NOISE_TYPE_LOG_PRIOR = "noise_type_log_prior.binaryproto"
 PAIRS = "pairs.csv"
 NOISE_TYPES = "noise_types.csv"
 NAMES = "names.txt"
+TRUTH = "truth.csv"
 SYNTHETIC_NOISE = "synthetic_noise.npy"
 
 MIXED_GROUP = "mixed"  # the group id in the side files
@@ -61,5 +63,5 @@ DATABASES = (
 )  # fmt: skip
 FILES = (
     MIXED_INDEX, str(side_file(MIXED_IMAGES, MIXED_INDEX)),
-    MEAN, CONFUSION, CONFUSION_NPY, TRANSITION, NOISE_TYPE_LOG_PRIOR, PAIRS, NOISE_TYPES, NAMES, SYNTHETIC_NOISE,
+    MEAN, CONFUSION, CONFUSION_NPY, TRANSITION, NOISE_TYPE_LOG_PRIOR, PAIRS, NOISE_TYPES, NAMES, TRUTH, SYNTHETIC_NOISE,
 )  # fmt: skip

@@ -13,6 +13,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -25,6 +26,7 @@ NOISE_TYPES_HEADER = ("key", "noise_type")
 NUM_NOISE_TYPES = 3
 
 Pair = tuple[str, int, int]
+_Value = TypeVar("_Value")
 
 
 def read_pairs(path: str | os.PathLike[str], num_classes: int) -> Iterator[Pair]:
@@ -44,12 +46,21 @@ def count_pairs_in(path: str | os.PathLike[str], num_classes: int) -> IntArray:
     return np.array(counts, dtype=np.int64)
 
 
-def read_noisy_labels(path: str | os.PathLike[str]) -> dict[str, int]:
-    """Read a pairs file into {key: noisy label}, whatever the number of classes.
+def read_all_pairs(path: str | os.PathLike[str]) -> dict[str, tuple[int, int]]:
+    """Read a pairs file into {key: (clean, noisy label)}, whatever the number of classes.
 
     Raises: DataError with file and line number for a wrong header, row or label, or a key given twice.
     """
-    return _by_key((place, key, _label(place, "noisy", noisy)) for place, (key, _, noisy) in _rows(path, PAIRS_HEADER))
+    rows = _rows(path, PAIRS_HEADER)
+    return _by_key(
+        (place, key, (_label(place, "clean", clean), _label(place, "noisy", noisy)))
+        for place, (key, clean, noisy) in rows
+    )
+
+
+def read_noisy_labels(path: str | os.PathLike[str]) -> dict[str, int]:
+    """Read a pairs file into {key: noisy label}; as :func:`read_all_pairs`."""
+    return {key: noisy for key, (_, noisy) in read_all_pairs(path).items()}
 
 
 def write_pairs(path: str | os.PathLike[str], pairs: Iterable[Pair]) -> None:
@@ -104,8 +115,8 @@ def _label(place: str, field: str, text: str, num_labels: int = 2**31) -> int:
     return label
 
 
-def _by_key(rows: Iterable[tuple[str, str, int]]) -> dict[str, int]:
-    labels: dict[str, int] = {}
+def _by_key(rows: Iterable[tuple[str, str, _Value]]) -> dict[str, _Value]:
+    labels: dict[str, _Value] = {}
     for place, key, label in rows:
         if key in labels:
             raise DataError(f"key {key!r} appears twice", path=place)

@@ -25,7 +25,7 @@ from caffe_compat.data.datum import DECODE_COLOR, decode_datum, parse_datum, sta
 from caffe_compat.data.group import SourceInfo, check_databases, read_group, side_file
 from caffe_compat.data.lmdb_store import LmdbReader
 from caffe_compat.datasets import layout
-from caffe_compat.datasets.image_database import path_of
+from caffe_compat.datasets.image_database import path_of_key
 from caffe_compat.datasets.samples import NO_LABEL
 from caffe_compat.errors import DataError, expected_got
 from caffe_compat.label_noise.confusion import IntArray
@@ -152,7 +152,7 @@ class _Images:
         except DataError as exc:
             raise DataError(f"record {os.fsdecode(key)}: {exc.problem}", path=self.path) from exc
         rgb = image[::-1] if len(image) == 3 else image
-        return torch.from_numpy(rgb.copy()), datum.label, path_of(key)
+        return torch.from_numpy(rgb.copy()), datum.label, path_of_key(key)
 
 
 def _read_labels(database: Path) -> IntArray:

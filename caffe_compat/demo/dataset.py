@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from caffe_compat.data.imageset import ImageFormat
+from caffe_compat.datasets import layout
 from caffe_compat.datasets.clothing1m.building import RECIPES, build
 from caffe_compat.datasets.clothing1m.lists import read_lists
 from caffe_compat.datasets.contents import write_contents
@@ -28,7 +29,7 @@ from caffe_compat.demo.plan import Plan
 from caffe_compat.demo.taxonomy import true_confusion
 from caffe_compat.demo.write import draw_files, write_lists, write_truth
 
-RAW, TRUTH, TRUE_CONFUSION = "raw", "truth.csv", "true_confusion.npy"
+RAW, TRUE_CONFUSION = "raw", "true_confusion.npy"
 INITIAL_WEIGHTS, CONTACT_SHEET = "init_joint.caffemodel", "contact_sheet.jpg"
 
 
@@ -46,7 +47,7 @@ def make_dataset(
         raw = folder / RAW
         rows = draw_files(raw, plan, processes)
         write_lists(raw, rows)
-        write_truth(folder / TRUTH, rows)
+        write_truth(folder / layout.TRUTH, rows)
         np.save(folder / TRUE_CONFUSION, true_confusion())
         contents = build(read_lists(raw)[0], RECIPES["paper"], plan.seed)
         write_contents(folder, contents, image_reader(raw, ImageFormat()))

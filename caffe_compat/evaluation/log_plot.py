@@ -9,15 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from caffe_compat.errors import CaffeCompatError, DataError, expected_got
+from caffe_compat.evaluation.figures.style import MARKERS, in_style, line_style, new_figure
 from caffe_compat.files import atomic_path
 from caffe_compat.solver.log_parser import Run, join_resumed, parse_log
 
 SUFFIXES = (".png", ".svg", ".pdf")
 
-# Okabe and Ito's colours, which colour-blind people tell apart, in an order that alternates dark and light in grey.
-_COLOURS = ("#000000", "#E69F00", "#0072B2", "#56B4E9", "#D55E00", "#009E73", "#CC79A7")
-_DASHES = ("-", "--", "-.", ":")
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _MOST_LINES_INSIDE = 4  # in a legend inside the axes; a longer one stands beside them
 _WIDE_RANGE = 100  # losses that differ by more are shown on a logarithmic axis
 
@@ -89,18 +86,15 @@ def plot_series(series: Sequence[Series], path: str | os.PathLike[str]) -> None:
     if final.suffix not in SUFFIXES:
         problem = expected_got(f"a name that ends in {', '.join(SUFFIXES)}", final.suffix or "none")
         raise CaffeCompatError(problem, path=os.fspath(path))
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as exc:
-        raise CaffeCompatError("plots need the Python package matplotlib: pip install matplotlib") from exc
     panels = [(title, lines) for title, lines in zip(("loss", "test"), curves(series), strict=True) if lines]
-    figure = Figure(figsize=(8, 1 + 3.2 * len(panels)), layout="constrained")
-    all_axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
-    for axes, (title, lines) in zip(all_axes, panels, strict=True):
-        _draw_panel(axes, title, lines)
-    all_axes[-1].set_xlabel("iteration")
-    with atomic_path(final) as part:
-        figure.savefig(part, format=final.suffix[1:], dpi=150)
+    with in_style():
+        figure = new_figure(8, 1 + 3.2 * len(panels))
+        all_axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+        for axes, (title, lines) in zip(all_axes, panels, strict=True):
+            _draw_panel(axes, title, lines)
+        all_axes[-1].set_xlabel("iteration")
+        with atomic_path(final) as part:
+            figure.savefig(part, format=final.suffix[1:])
 
 
 def _draw_panel(axes: Any, title: str, lines: Sequence[Curve]) -> None:
@@ -111,19 +105,13 @@ def _draw_panel(axes: Any, title: str, lines: Sequence[Curve]) -> None:
     if min(values) > 0 and max(values) > _WIDE_RANGE * min(values):
         axes.set_yscale("log")
     axes.set_ylabel(title)
-    axes.grid(color="0.85", linewidth=0.6)
-    axes.spines[["top", "right"]].set_visible(False)
     beside = {"loc": "upper left", "bbox_to_anchor": (1, 1)} if len(lines) > _MOST_LINES_INSIDE else {}
-    axes.legend(frameon=False, fontsize=8, **beside)
+    axes.legend(**beside)
 
 
 def _style(curve: Curve) -> dict[str, Any]:
     """A run has one colour and one kind of dash everywhere; tests have marks, training a thin line without."""
-    style = {
-        "color": _COLOURS[curve.series % len(_COLOURS)],
-        "linestyle": _DASHES[curve.series % len(_DASHES)],
-    }
+    style = line_style(curve.series)
     if curve.test is None:
-        return {**style, "linewidth": 1}
-    marker = _MARKERS[(curve.series + curve.test) % len(_MARKERS)]
-    return {**style, "linewidth": 1.6, "marker": marker, "markersize": 5, "markerfacecolor": "white"}
+        return {**style, "linewidth": 1, "marker": ""}
+    return {**style, "marker": MARKERS[(curve.series + curve.test) % len(MARKERS)]}

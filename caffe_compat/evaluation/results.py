@@ -92,12 +92,15 @@ def read_result(job: Job) -> Result | None:
 
     Raises: CaffeCompatError for a file that is not a result.
     """
+    return read_result_file(job.result_file) if job.result_file.exists() else None
+
+
+def read_result_file(path: Path) -> Result:
+    """Raises: CaffeCompatError for a file that is not a result; FileNotFoundError."""
     try:
-        return parse_result(json.loads(job.result_file.read_text()))
-    except FileNotFoundError:
-        return None
+        return parse_result(json.loads(path.read_text()))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as exc:
-        raise CaffeCompatError(f"not the result of a stage: {exc}", path=str(job.result_file)) from exc
+        raise CaffeCompatError(f"not the result of a stage: {exc}", path=str(path)) from exc
 
 
 def parse_result(fields: dict[str, Any]) -> Result:

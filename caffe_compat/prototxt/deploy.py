@@ -11,10 +11,10 @@ from caffe_compat.proto import caffe_pb2
 from caffe_compat.prototxt.fields import is_repeated
 from caffe_compat.prototxt.filtering import filter_net
 
-_NOISY_LABEL_LOSS = "SoftmaxWithNoisyLabelLoss"
+NOISY_LABEL_LOSS = "SoftmaxWithNoisyLabelLoss"
 _ACTIVATIONS = {
     "SoftmaxWithLoss": "Softmax",
-    _NOISY_LABEL_LOSS: "Softmax",
+    NOISY_LABEL_LOSS: "Softmax",
     "InfogainLoss": "Softmax",
     "SigmoidCrossEntropyLoss": "Sigmoid",
 }
@@ -32,13 +32,13 @@ def prediction_net(net: caffe_pb2.NetParameter, path: str | None = None) -> caff
     Raises: PrototxtError if there is nothing to predict.
     """
     layers = filter_net(net, caffe_pb2.NetState(phase=caffe_pb2.TEST), path).layer
-    type_scores = {layer.bottom[1] for layer in net.layer if layer.type == _NOISY_LABEL_LOSS and len(layer.bottom) > 1}
+    type_scores = {layer.bottom[1] for layer in net.layer if layer.type == NOISY_LABEL_LOSS and len(layer.bottom) > 1}
     losses = _one_per_blob([layer for layer in layers if _is_loss(layer) and layer.bottom[0] not in type_scores])
     if not losses:
         raise PrototxtError("no loss in the TEST phase, so there is nothing to tell what the net predicts", path=path)
     predicting = caffe_pb2.NetParameter(name=net.name)
-    for layer in _leading_to([loss.bottom[0] for loss in losses], layers):
-        predicting.layer.append(_without_training(layer))
+    for layer in layers_leading_to([loss.bottom[0] for loss in losses], layers):
+        predicting.layer.append(without_training(layer))
     heads = [loss for loss in losses if loss.type in _ACTIVATIONS]
     for loss in heads:
         name = "prob" if len(heads) == 1 else f"prob_{loss.bottom[0]}"
@@ -74,7 +74,9 @@ def _one_per_blob(losses: Sequence[caffe_pb2.LayerParameter]) -> list[caffe_pb2.
     return list({loss.bottom[0]: loss for loss in reversed(losses)}.values())[::-1]
 
 
-def _leading_to(blobs: Sequence[str], layers: Sequence[caffe_pb2.LayerParameter]) -> list[caffe_pb2.LayerParameter]:
+def layers_leading_to(
+    blobs: Sequence[str], layers: Sequence[caffe_pb2.LayerParameter]
+) -> list[caffe_pb2.LayerParameter]:
     """The layers that make ``blobs``, and what those read, without data layers."""
     needed, kept = set(blobs), []
     for layer in reversed(layers):
@@ -95,7 +97,7 @@ def _activation(loss: caffe_pb2.LayerParameter, name: str) -> caffe_pb2.LayerPar
     return layer
 
 
-def _without_training(layer: caffe_pb2.LayerParameter) -> caffe_pb2.LayerParameter:
+def without_training(layer: caffe_pb2.LayerParameter) -> caffe_pb2.LayerParameter:
     """The layer without rates, fillers and rules; of its ``param`` only names that share a blob are left."""
     clean = caffe_pb2.LayerParameter()
     clean.CopyFrom(layer)

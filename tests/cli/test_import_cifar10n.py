@@ -12,6 +12,7 @@ from tiny_datasets import cifar_labels, images_of, labels_of, paths_of, write_ci
 from caffe_compat.cli.import_cifar10n import main
 from caffe_compat.datasets import layout
 from caffe_compat.datasets.pairs import read_noise_types, read_pairs
+from caffe_compat.datasets.truth import read_truth
 from caffe_compat.label_noise.confusion import estimate_confusion
 from caffe_compat.weights import read_blobproto_file
 
@@ -19,7 +20,7 @@ EVERYTHING = {
     layout.CLEAN_TRAIN, layout.TEST, layout.NTYPE_TRAIN, layout.NTYPE_VAL, layout.MIXED_IMAGES, layout.MIXED_INDEX,
     layout.MIXED_INDEX + ".group.json", layout.MIXED_CLEAN_LABELS, layout.MIXED_NOISY_LABELS, layout.MIXED_NTYPE_LABELS,
     layout.MIXED_TRUTH_LABELS, layout.MEAN, layout.CONFUSION, layout.CONFUSION_NPY, layout.PAIRS, layout.NOISE_TYPES,
-    layout.NAMES,
+    layout.NAMES, layout.TRUTH,
 }  # fmt: skip
 
 
@@ -42,6 +43,10 @@ def test_everything_the_nets_read(tmp_path: Path, write: object) -> None:
         assert label == labels["clean"][number]
         assert image.shape == (3, 32, 32) and [channel[0, 0] for channel in image] == [number, 2 * number, 3 * number]
     assert images_of(out / layout.TEST)[1] == [i % 10 for i in range(len(images_of(out / layout.TEST)[1]))]
+
+    truth = read_truth(out / layout.TRUTH, 10)
+    assert {int(path[6:11]): label for path, label in truth.items()} == dict(enumerate(labels["clean"].tolist()))
+    assert set(paths_of(out / layout.MIXED_IMAGES)) == truth.keys()
 
     estimate = estimate_confusion(labels["worse"][:20], labels["clean"][:20], 10)
     blob = read_blobproto_file(out / layout.CONFUSION)

@@ -125,10 +125,10 @@ def test_a_net_reads_images_and_labels_in_step(lists: Path, materialise: bool) -
     assert with_root(lists, "--noise_types", str(lists / "types.csv"), *options) == 0
     out = lists / "out"
     net = Net(net_text(out, "" if materialise else f' index: "{out / layout.MIXED_INDEX}"'), "TRAIN")
-    path_of = {colour: path for path, colour in COLOURS.items()}
+    path_of_key = {colour: path for path, colour in COLOURS.items()}
     for _ in range(6):  # 42 records: past the end of 30 and round
         blobs = {name: blob.detach().numpy() for name, blob in net().items()}
-        paths = [path_of[int(image[0, 0, 0])] for image in blobs["image"]]
+        paths = [path_of_key[int(image[0, 0, 0])] for image in blobs["image"]]
         assert blobs["clean"].ravel().tolist() == [CLEAN.get(path, -1) for path in paths]
         assert blobs["noisy"].ravel().tolist() == [NOISY.get(path, -1) for path in paths]
         assert blobs["ntype"].ravel().tolist() == [TYPES.get(path, -1) for path in paths]

@@ -41,7 +41,11 @@ def match(found: Candidates, clean: Side, noisy: Side, thresholds: Thresholds, p
     """Lay every candidate pair over each other, in worker processes, and keep the duplicates."""
     rate = Rate("Laid over each other", len(found), "pairs")
     files = (
-        Pair(clean.path_of(clean.keys[pair["query"]]), noisy.path_of(noisy.keys[pair["base"]]), bool(pair["mirrored"]))
+        Pair(
+            clean.path_of(clean.keys[pair["query"]]),
+            noisy.path_of(noisy.keys[pair["base"]]),
+            bool(pair["mirrored"]),
+        )
         for pair in found
     )
     correlation = np.zeros(len(found))

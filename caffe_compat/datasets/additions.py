@@ -1,0 +1,35 @@
+"""Images that leave the noisy list because somebody has looked at them: new clean samples."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import numpy as np
+
+from caffe_compat.datasets.pairs import read_all_pairs
+from caffe_compat.datasets.samples import NO_LABEL, Samples
+from caffe_compat.errors import DataError, expected_got
+
+
+def move_to_clean(
+    clean: Samples, noisy: Samples, additions: str | os.PathLike[str], noise_types: Mapping[str, int]
+) -> tuple[Samples, Samples]:
+    """The clean and the noisy samples with the images of the pairs file ``additions`` moved from one to the other.
+
+    Args:
+        noise_types: by path; images that it lacks get none.
+    Raises: DataError if an image is not among the noisy samples, or its noisy label is another there.
+    """
+    places = {path: place for place, path in enumerate(noisy.paths)}
+    pairs = read_all_pairs(additions)
+    for path, (_, label) in pairs.items():
+        if path not in places:
+            raise DataError(f"the image {path!r} is not in the noisy list", path=os.fspath(additions))
+        if (in_list := noisy.noisy[places[path]]) != label:
+            problem = f"the image {path!r}: {expected_got(f'the noisy label of the noisy list, {in_list}', label)}"
+            raise DataError(problem, path=os.fspath(additions))
+    labels = np.array(list(pairs.values()), np.int64).reshape(-1, 2)
+    moved = Samples.of(list(pairs), labels[:, 0], labels[:, 1], [noise_types.get(path, NO_LABEL) for path in pairs])
+    stays = np.array([place for path, place in places.items() if path not in pairs], np.int64)
+    return clean.followed_by(moved), noisy.take(stays)

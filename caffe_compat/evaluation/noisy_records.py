@@ -1,0 +1,150 @@
+"""The images that have a noisy label, each once, found in databases that are read side by side."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from caffe_compat.data.batches import load_index
+from caffe_compat.data.database import LMDB, Reader, open_database
+from caffe_compat.data.datum import decode_datum, parse_datum, stack_raw
+from caffe_compat.data.group import SourceInfo, check_databases, read_group, side_file
+from caffe_compat.datasets import layout
+from caffe_compat.datasets.image_database import path_of_key
+from caffe_compat.datasets.samples import NO_LABEL
+from caffe_compat.errors import DataError, expected_got
+from caffe_compat.label_noise.confusion import IntArray
+
+PathLike = str | os.PathLike[str]
+
+_AT_ONCE = 10_000
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Databases of one reading order.
+
+    Attributes:
+        images: the image database.
+        noisy_labels: a label a record in reading order, -1 where there is none.
+        clean_labels: likewise, of the labels taken for true in training; None: no image has one.
+        index: the reading order of ``images`` as .npy; None: key order.
+    """
+
+    images: str
+    noisy_labels: str
+    clean_labels: str | None = None
+    index: str | None = None
+    backend: str = LMDB
+
+    @classmethod
+    def of_folder(cls, folder: PathLike) -> Sources:
+        """The mixed training set of a data folder (``datasets.layout``)."""
+
+        def if_there(name: str) -> str | None:
+            return os.fspath(Path(folder) / name) if (Path(folder) / name).exists() else None
+
+        return cls(
+            images=os.fspath(Path(folder) / layout.MIXED_IMAGES),
+            noisy_labels=os.fspath(Path(folder) / layout.MIXED_NOISY_LABELS),
+            clean_labels=if_there(layout.MIXED_CLEAN_LABELS),
+            index=if_there(layout.MIXED_INDEX),
+        )
+
+
+@dataclass(frozen=True)
+class NoisyRecords:
+    """N images with noisy labels, each once, in key order.
+
+    Attributes:
+        images: the database they are in.
+        positions: (N,) int64, rising: where they are, in key order.
+        keys: their paths, the record keys without the number in front; UTF-8 and different from one another.
+        noisy: (N,) int64, from 0.
+        clean: (N,) int64, the labels taken for true in training, -1 where there is none.
+    """
+
+    images: Reader
+    positions: IntArray
+    keys: Sequence[str]
+    noisy: IntArray
+    clean: IntArray
+
+
+def find_noisy_records(sources: Sources) -> NoisyRecords:
+    """Read all labels and keys (and no image).
+
+    Raises: DataError if the databases do not belong together, no record has a noisy label, an image has two that
+        differ, or a key is not UTF-8.
+    """
+    images = open_database(sources.images, sources.backend)
+    order = np.arange(len(images)) if sources.index is None else load_index(sources.index, len(images))
+    infos = [SourceInfo(sources.images, len(order), read_group(side_file(sources.images, sources.index)))]
+    noisy = _labels_by_position(sources.noisy_labels, sources, order, len(images), infos)
+    clean = np.full(len(images), NO_LABEL)
+    if sources.clean_labels is not None:
+        clean = _labels_by_position(sources.clean_labels, sources, order, len(images), infos)
+    check_databases(infos)
+    positions = np.flatnonzero(noisy >= 0)
+    if not len(positions):
+        raise DataError("no record has a noisy label", path=sources.noisy_labels)
+    positions, keys = _each_path_once(images, positions, noisy)
+    return NoisyRecords(images, positions, keys, noisy[positions], clean[positions])
+
+
+def _labels_by_position(
+    database: str, sources: Sources, order: IntArray, num_images: int, infos: list[SourceInfo]
+) -> IntArray:
+    """The labels of a database in reading order, put where the images are, -1 elsewhere: (num_images,) int64."""
+    reader = open_database(database, sources.backend)
+    infos.append(SourceInfo(database, len(reader), read_group(side_file(database))))
+    if len(reader) != len(order):
+        wanted = f"a label for each of the {len(order)} records of {sources.index or sources.images}"
+        raise DataError(expected_got(wanted, len(reader)), path=database)
+    in_order = np.concatenate(list(_read_labels(reader)))
+    has_label = in_order >= 0
+    positions, labels = order[has_label], in_order[has_label]
+    by_position = np.full(num_images, NO_LABEL)
+    by_position[positions] = labels
+    different = np.flatnonzero(by_position[positions] != labels)
+    if len(different):
+        position = int(positions[different[0]])
+        both = f"{by_position[position]} and {labels[different[0]]}"
+        raise DataError(f"record {position} of {sources.images} has two labels: {both}", path=database)
+    return by_position
+
+
+def _read_labels(reader: Reader) -> Iterator[IntArray]:
+    """Raises: DataError naming the first record that is no whole number."""
+    for start in range(0, len(reader), _AT_ONCE):
+        positions = range(start, min(start + _AT_ONCE, len(reader)))
+        datums = [parse_datum(record) for record in reader.read_all(positions)]
+        stack = stack_raw(datums)
+        values = np.stack([decode_datum(datum) for datum in datums]) if stack is None else stack
+        labels = values.reshape(len(datums), -1)
+        bad = np.flatnonzero((labels != labels.round()).any(1)) if labels.shape[1] == 1 else np.arange(1)
+        if len(bad):
+            wanted = expected_got("one whole number", labels[bad[0]].tolist()[:5])
+            raise DataError(f"record {start + bad[0]}: {wanted}; is it a label database?", path=reader.path)
+        yield labels[:, 0].astype(np.int64)
+
+
+def _each_path_once(images: Reader, positions: IntArray, noisy: IntArray) -> tuple[IntArray, list[str]]:
+    """Without later copies of an image, which a materialised reading order has."""
+    table = images.keys()
+    first: dict[str, int] = {}
+    for position in positions.tolist():
+        path = path_of_key(table[position])
+        try:
+            path.encode()
+        except UnicodeEncodeError as exc:
+            raise DataError(f"key {table[position]!r}: {expected_got('UTF-8', exc.reason)}", path=images.path) from exc
+        same = first.setdefault(path, position)
+        if noisy[same] != noisy[position]:
+            both = f"{noisy[same]} and {noisy[position]}"
+            raise DataError(f"the image {path!r} is there twice, with the noisy labels {both}", path=images.path)
+    return np.fromiter(first.values(), np.int64, len(first)), list(first)

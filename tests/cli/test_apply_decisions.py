@@ -1,0 +1,193 @@
+"""From scores to lists, from a person's decisions in them to clean labels, C and a new mixed set."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from label_scoring import CLASSES, NAMES, ScoringCase
+from tiny_datasets import labels_of
+
+from caffe_compat.cli.apply_decisions import main
+from caffe_compat.cli.estimate_confusion import main as estimate_confusion
+from caffe_compat.cli.mix_datasets import main as mix_datasets
+from caffe_compat.cli.score_labels import main as score_labels
+from caffe_compat.datasets import layout
+from caffe_compat.datasets.pairs import read_noise_types, read_pairs
+from caffe_compat.evaluation.scores_file import read_scores
+
+pytest.importorskip("pyarrow")
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> ScoringCase:
+    """Scored; its lists in lists/."""
+    case = ScoringCase(tmp_path, records=40)
+    assert score_labels(case.arguments("--lists", str(tmp_path / "lists"))) == 0
+    return case
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        return list(csv.DictReader(file))
+
+
+def write_rows(path: Path, rows: list[dict[str, str]]) -> None:
+    """As a spreadsheet does: with a BOM and Windows' line ends."""
+    with open(path, "w", newline="", encoding="utf-8-sig") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def decide(folder: Path, decision: Callable[[dict[str, str]], str]) -> None:
+    for path in folder.glob("*_*.csv"):
+        write_rows(path, [row | {"decision": decision(row)} for row in rows_of(path)])
+
+
+def test_lists_hold_every_image_to_look_at_once(case: ScoringCase) -> None:
+    """In the list of its pair, the surest error first; images whose clean label is known are not to be looked at."""
+    rows = [row for batch in read_scores(case.folder / "labels.parquet") for row in batch.to_pylist()]
+    wanted = {row["key"]: row for row in rows if row["clean"] is None}
+    index = rows_of(case.folder / "lists" / "index.csv")
+    found = []
+    for line in index:
+        listed = rows_of(case.folder / "lists" / line["file"])
+        assert len(listed) == int(line["records"])
+        assert line["noisy_name"] == NAMES[int(line["noisy"])]
+        assert line["suggested_name"] == NAMES[int(line["suggested"])]
+        p_wrong = [wanted[row["key"]]["p_wrong"] for row in listed]
+        assert p_wrong == sorted(p_wrong, reverse=True)
+        assert float(line["expected_wrong"]) == pytest.approx(sum(p_wrong), abs=0.01)
+        for row in listed:
+            assert row["decision"] == ""
+            assert (row["noisy"], row["suggested"]) == (line["noisy"], line["suggested"])
+            assert float(row["p_wrong"]) == pytest.approx(wanted[row["key"]]["p_wrong"], rel=1e-5)
+        found += [row["key"] for row in listed]
+    assert sorted(found) == sorted(wanted)
+    is_kept = [line["noisy"] == line["suggested"] for line in index]
+    assert is_kept == sorted(is_kept) and 0 < sum(is_kept) < len(is_kept)  # changes come first
+
+
+def test_decisions_become_clean_labels(case: ScoringCase, capsys: pytest.CaptureFixture[str]) -> None:
+    """By number, by name, or left open; then C from them, and a mixed set whose net would train on them."""
+    folder = case.folder
+    decisions: dict[str, int] = {}
+
+    def decision(row: dict[str, str]) -> str:
+        number = case.keys.index(row["key"])
+        if number % 5 == 4:
+            return " "
+        decisions[row["key"]] = label = int(row["noisy"]) if number % 2 else (int(row["noisy"]) + 1) % CLASSES
+        return NAMES[label] if number % 3 else str(label)
+
+    decide(folder / "lists", decision)
+    additions = folder / "clean_additions.csv"
+    assert main([str(folder / "lists"), "--out", str(additions)]) == 0
+    pairs = {key: (clean, noisy) for key, clean, noisy in read_pairs(additions, CLASSES)}
+    number_of = {key: number for number, key in enumerate(case.keys)}
+    assert pairs == {key: (label, case.noisy[number_of[key]]) for key, label in decisions.items()}
+    changed = sum(clean != noisy for clean, noisy in pairs.values())
+    assert f"{len(pairs)} images, {changed} labels changed, {len(pairs) - changed} confirmed" in capsys.readouterr().out
+
+    types = folder / "types.csv"
+    assert estimate_confusion([str(additions), "--num_classes", "4", "--out", str(folder / "C.binaryproto"),
+                               "--noise_types", str(types)]) == 0  # fmt: skip
+    assert read_noise_types(types).keys() == pairs.keys()
+
+    clean_keys = [key for key, label in zip(case.keys, case.clean, strict=True) if label >= 0]
+    noisy_keys = [key for key, label in zip(case.keys, case.clean, strict=True) if label < 0]
+    for name, keys, labels in (("clean", clean_keys, case.clean), ("noisy", noisy_keys, case.noisy)):
+        (folder / f"{name}.txt").write_text("".join(f"{key} {labels[number_of[key]]}\n" for key in keys))
+    out = folder / "new"
+    mix = [str(folder / "clean.txt"), str(folder / "noisy.txt"), str(out), "--image_db",
+           str(folder / layout.MIXED_IMAGES), "--clean_ratio", "none", "--clean_additions", str(additions)]  # fmt: skip
+    assert mix_datasets([*mix, "--noise_types", str(types)]) != 0, "the types are of no image in the clean list"
+    with open(types, "a", encoding="utf-8") as file:
+        file.write(f'"{clean_keys[0]}",2\n')
+    assert mix_datasets([*mix, "--noise_types", str(types)]) == 0
+    order = [case.keys[position] for position in np.load(out / layout.MIXED_INDEX)]
+    assert sorted(order) == sorted(case.keys)
+    known_types = read_noise_types(types)
+    for key, clean, noisy, kind in zip(
+        order,
+        labels_of(out / layout.MIXED_CLEAN_LABELS),
+        labels_of(out / layout.MIXED_NOISY_LABELS),
+        labels_of(out / layout.MIXED_NTYPE_LABELS),
+        strict=True,
+    ):
+        is_clean = key in pairs or key in clean_keys
+        assert clean == (pairs[key][0] if key in pairs else case.clean[number_of[key]])
+        assert noisy == (-1 if is_clean else case.noisy[number_of[key]])
+        assert kind == known_types.get(key, -1)
+
+
+# --- wrong input --------------------------------------------------------------------------------------------------
+
+
+def fails(case: ScoringCase, capsys: pytest.CaptureFixture[str], *lists: Path) -> str:
+    capsys.readouterr()
+    assert main([*map(str, lists or [case.folder / "lists"]), "--out", str(case.folder / "out.csv")]) == 2
+    assert not (case.folder / "out.csv").exists()
+    return capsys.readouterr().err.strip()
+
+
+@pytest.mark.parametrize("label", ["4", "-1", "jacket", "1.0"])
+def test_a_decision_that_is_no_label(case: ScoringCase, capsys: pytest.CaptureFixture[str], label: str) -> None:
+    decide(case.folder / "lists", lambda _: label)
+    message = fails(case, capsys)
+    assert f":2: decision: expected a label in [0, 4) or one of coat, dress, shirt, vest, got '{label}'" in message
+
+
+def test_two_decisions_on_one_image(case: ScoringCase, capsys: pytest.CaptureFixture[str]) -> None:
+    lists = case.folder / "lists"
+    decide(lists, lambda row: row["noisy"])
+    file = next(lists.glob("*_*.csv"))
+    copy = lists / "copy.csv"
+    copy.write_bytes(file.read_bytes())
+    assert main([str(lists), "--out", str(case.folder / "same.csv")]) == 0  # the same twice is no contradiction
+    rows = rows_of(copy)
+    other = str((int(rows[0]["noisy"]) + 1) % CLASSES)
+    write_rows(copy, [rows[0] | {"decision": other}])
+    assert "expected the labels given at " in fails(case, capsys)
+
+
+def test_lists_without_decisions_or_names(
+    case: ScoringCase, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    lists = case.folder / "lists"
+    assert "the column `decision` is empty" in fails(case, capsys)
+    assert "expected a list with the columns key, noisy, decision, got none called key" in fails(
+        case, capsys, lists / "names.txt"
+    )
+    (tmp_path / "empty").mkdir()
+    assert "no lists in it" in fails(case, capsys, tmp_path / "empty")
+    (lists / "names.txt").unlink()
+    assert "no names.txt beside it" in fails(case, capsys)
+
+
+def test_lists_are_never_overwritten(case: ScoringCase, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--scores", str(case.folder / "labels.parquet"), "--lists", str(case.folder / "lists"), "--force"]
+    assert score_labels(arguments) == 2
+    assert "lists: exists; remove it, or name another folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("other.png,1,1", "additions.csv: the image 'other.png' is not in the noisy list"),
+        ("a.png,1,2", "additions.csv: the image 'a.png': expected the noisy label of the noisy list, 1, got 2"),
+        ("a.png,1,1\na.png,1,1", "additions.csv:3: key 'a.png' appears twice"),
+    ],
+)
+def test_additions_that_do_not_fit(tmp_path: Path, capsys: pytest.CaptureFixture[str], row: str, message: str) -> None:
+    (tmp_path / "clean.txt").write_text("c.png 0\n")
+    (tmp_path / "noisy.txt").write_text("a.png 1\nb.png 0\n")
+    (tmp_path / "additions.csv").write_text(f"key,clean,noisy\n{row}\n")
+    lists = [str(tmp_path / name) for name in ("clean.txt", "noisy.txt", "out")]
+    assert mix_datasets([*lists, "--image_root", ".", "--clean_additions", str(tmp_path / "additions.csv")]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,230 @@
+"""tools/score_labels.py through its command line, held against the paper's equations in plain loops."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from label_scoring import CLASSES, CONFUSION, CROP, NAMES, NET, SIZE, ScoringCase
+
+from caffe_compat import Net
+from caffe_compat.cli.score_labels import main
+from caffe_compat.datasets import layout
+from caffe_compat.evaluation.scores_file import read_scores
+from caffe_compat.weights import read_caffemodel
+
+pytest.importorskip("pyarrow")
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> ScoringCase:
+    return ScoringCase(tmp_path)
+
+
+def rows_of(path: Path) -> list[dict]:
+    return [row for batch in read_scores(path) for row in batch.to_pylist()]
+
+
+def softmax(scores: np.ndarray) -> np.ndarray:
+    return np.exp(scores - scores.max()) / np.exp(scores - scores.max()).sum()
+
+
+def expected(case: ScoringCase, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """p(y|x), p(z|x) and the posterior (L, 3) of Eq. 5, in float64, from the image and the weights file."""
+    weights = read_caffemodel(case.weights)
+    edge = (SIZE - CROP) // 2
+    window = np.s_[:, edge : edge + CROP, edge : edge + CROP]
+    pixels = ((case.images[number] - case.mean.astype(np.float64))[window] * 0.01).ravel()
+    blobs = {name: [blob.astype(np.float64) for blob in weights[name]] for name in ("ip_clean", "ip_ntype")}
+    p = softmax(blobs["ip_clean"][0] @ pixels + blobs["ip_clean"][1])
+    t = softmax(blobs["ip_ntype"][0] @ pixels + blobs["ip_ntype"][1])
+    noisy, joint = case.noisy[number], np.zeros((CLASSES, 3))
+    for y in range(CLASSES):
+        joint[y] = (
+            p[y] * t[0] * (y == noisy),
+            p[y] * t[1] * (y != noisy) / (CLASSES - 1),
+            p[y] * t[2] * float(CONFUSION[noisy, y]),
+        )
+    return p, t, joint / joint.sum()
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 7, 100])
+def test_scores_are_those_of_the_equations(case: ScoringCase, batch_size: int) -> None:
+    """Every image with a noisy label once, in key order; the middle of it, no dropout, C from the weights."""
+    assert main(case.arguments("--batch_size", str(batch_size), "--full")) == 0
+    rows = rows_of(case.folder / "labels.parquet")
+    assert [row["key"] for row in rows] == [case.keys[i] for i in case.scored]
+    for number, row in zip(case.scored, rows, strict=True):
+        p, t, posterior = expected(case, number)
+        q, r, noisy = posterior.sum(1), posterior.sum(0), case.noisy[number]
+        assert row["noisy"] == noisy and row["truth"] is None
+        assert row["clean"] == (case.clean[number] if case.clean[number] >= 0 else None)
+        order = np.argsort(-p)
+        assert [row["true_1"], row["true_2"], row["true_3"]] == order[:3].tolist()
+        assert row["suggested"] == q.argmax()
+        found = [row[name] for name in ("p_true_1", "p_true_2", "p_true_3")]
+        assert found == pytest.approx(p[order[:3]], abs=1e-5)
+        assert [row[f"p_type_{name}"] for name in ("free", "random", "confusing")] == pytest.approx(t, abs=1e-5)
+        assert [row[f"q_type_{name}"] for name in ("free", "random", "confusing")] == pytest.approx(r, abs=1e-5)
+        wanted = [q.max(), q[noisy], 1 - q[noisy]]
+        assert [row["q_suggested"], row["q_noisy"], row["p_wrong"]] == pytest.approx(wanted, abs=1e-5)
+        assert row["p_true"] == pytest.approx(p, abs=1e-5) and row["q_true"] == pytest.approx(q, abs=1e-5)
+
+
+def test_the_net_can_be_wrong_and_right(case: ScoringCase) -> None:
+    """The case has something to find: else the test above could pass with less."""
+    assert main(case.arguments()) == 0
+    rows = rows_of(case.folder / "labels.parquet")
+    assert 0 < sum(row["suggested"] != row["noisy"] for row in rows) < len(rows)
+    assert sum(row["clean"] is not None for row in rows) > 1
+
+
+def test_a_materialised_set_gives_the_same(case: ScoringCase) -> None:
+    assert main(case.arguments("--full")) == 0
+    through_index = {row["key"]: row for row in rows_of(case.folder / "labels.parquet")}
+    case.materialise()
+    assert main(case.arguments("--full", "--force")) == 0
+    rows = rows_of(case.folder / "labels.parquet")
+    assert len(rows) == len(through_index)
+    for row in rows:
+        other = through_index[row.pop("key")]
+        for name, value in row.items():
+            assert value == (other[name] if value is None else pytest.approx(other[name], abs=1e-5))
+
+
+def test_csv_has_the_same_columns(case: ScoringCase) -> None:
+    (case.folder / "truth.csv").write_text(f'split,true,key\ntrain,2,"{case.keys[1]}"\ntest,0,elsewhere.png\n')
+    table = case.folder / "labels.csv"
+    assert main(case.arguments("--full", "--csv", str(table), "--truth", str(case.folder / "truth.csv"))) == 0
+    rows = rows_of(case.folder / "labels.parquet")
+    assert [row["truth"] for row in rows] == [2] + [None] * (len(rows) - 1)
+    with open(table, newline="", encoding="utf-8") as file:
+        found = list(csv.DictReader(file))
+    plain = [name for name in rows[0] if name not in ("p_true", "q_true")]
+    assert list(found[0]) == plain
+    for row, line in zip(rows, found, strict=True):
+        for name in plain:
+            text = line[name]
+            value = None if text == "" else text if name == "key" else float(text)
+            assert value == row[name] or np.float32(value) == np.float32(row[name])
+
+
+def test_the_file_says_where_it_comes_from(case: ScoringCase) -> None:
+    assert main(case.arguments()) == 0
+    scores = read_scores(case.folder / "labels.parquet")
+    info = scores.info
+    assert info.class_names == list(NAMES) and np.array_equal(info.confusion, CONFUSION)
+    assert (info.model, info.weights) == (str(case.net), str(case.weights))
+    assert info.images == str(case.folder / layout.MIXED_IMAGES) and "torch" in info.versions
+    assert scores.num_rows == len(case.scored) and "p_true" not in scores.columns
+    assert [batch.num_rows for batch in scores.batches(["key"], rows=6)] == [6, 6, 4]
+    assert scores.arrays(["clean"])["clean"].tolist() == [case.clean[i] for i in case.scored]
+
+
+# --- wrong input --------------------------------------------------------------------------------------------------
+
+
+def fails(case: ScoringCase, capsys: pytest.CaptureFixture[str], *options: str) -> str:
+    before = sorted(case.folder.iterdir())
+    capsys.readouterr()
+    assert main(case.arguments(*options)) == 2
+    assert sorted(case.folder.iterdir()) == before
+    return capsys.readouterr().err.splitlines()[-1]
+
+
+def rewrite_labels(case: ScoringCase, name: str, labels: list[float]) -> None:
+    for file in (case.folder / name).iterdir():
+        file.unlink()
+    (case.folder / name).rmdir()
+    case.write_labels(name, labels)
+
+
+def test_an_image_with_two_noisy_labels(case: ScoringCase, capsys: pytest.CaptureFixture[str]) -> None:
+    labels = [case.noisy[i] for i in case.order]
+    place = case.order.tolist().index(3)
+    labels[place] = (case.noisy[3] + 1) % CLASSES
+    rewrite_labels(case, layout.MIXED_NOISY_LABELS, labels)
+    assert f"record 3 of {case.folder / layout.MIXED_IMAGES} has two labels: " in fails(case, capsys)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([-1] * 27, "no record has a noisy label"),
+        ([1] * 26, "expected a label for each of the 27 records of"),
+        ([9] + [-1] * 26, "expected noisy labels in [0, 4), as the net's, got 9"),
+        ([0.5] * 27, "record 0: expected one whole number, got [0.5]; is it a label database?"),
+    ],
+)
+def test_wrong_labels(case: ScoringCase, capsys: pytest.CaptureFixture[str], labels: list, message: str) -> None:
+    rewrite_labels(case, layout.MIXED_NOISY_LABELS, labels)
+    assert message in fails(case, capsys)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("SoftmaxWithNoisyLabelLoss", "EuclideanLoss", "in the TRAIN phase: expected 1, got 0; a net without one does"),
+        ("ip_ntype", "ip_types", "trained.caffemodel: has no weights for ip_types"),
+        ("loss_noisy", "loss_other", "trained.caffemodel: has no weights for loss_other"),
+        ("num_output: 3", "num_output: 2", "expected (27, 3) or (27, 3, 1, 1), got (27, 2)"),
+        ("crop_size: 6", "crop_size: 60", "expected records of at least 60 x 60 pixels, got 9 x 9"),
+        ("mean.binaryproto", "none.binaryproto", "none.binaryproto: no mean file there"),
+    ],
+    ids=range(6),
+)
+def test_wrong_nets(case: ScoringCase, capsys: pytest.CaptureFixture[str], old: str, new: str, message: str) -> None:
+    case.net.write_text(case.net.read_text().replace(old, new))
+    assert message in fails(case, capsys, "--batch_size", "27")
+
+
+def test_weights_that_never_had_c(case: ScoringCase, capsys: pytest.CaptureFixture[str]) -> None:
+    """The scores would look right and be those of a C of zeros."""
+    torch.manual_seed(1)
+    text = NET.format(folder=case.folder).split('layer { name: "loss_noisy"')[0]
+    Net(text, "TRAIN").save_weights(case.weights)
+    assert "trained.caffemodel: has no weights for loss_noisy" in fails(case, capsys)
+
+
+@pytest.mark.parametrize(
+    ("truth", "message"),
+    [
+        ("key,clean\nx,1\n", "truth.csv:1: expected a header with key and true, got key,clean"),
+        ("key,true\nx,1\n", "truth.csv: none of its keys is among the images, e.g. 'x'"),
+        ("key,true\nx,1\ny,4\n", "truth.csv:3: true: expected a whole number in [0, 4), got '4'"),
+        ("key,true\nx,1\nx,1\n", "truth.csv:3: key 'x' appears twice"),
+        ("key,true\n", "truth.csv: no true label in it"),
+    ],
+)
+def test_wrong_truth(case: ScoringCase, capsys: pytest.CaptureFixture[str], truth: str, message: str) -> None:
+    (case.folder / "truth.csv").write_text(truth)
+    assert message in fails(case, capsys, "--truth", str(case.folder / "truth.csv"))
+
+
+def test_nothing_is_overwritten_unasked(case: ScoringCase, capsys: pytest.CaptureFixture[str]) -> None:
+    (case.folder / "labels.csv").write_text("mine")
+    assert "labels.csv: exists; --force overwrites it" in fails(case, capsys, "--csv", str(case.folder / "labels.csv"))
+
+
+def test_a_damaged_image_is_named_and_nothing_stays(case: ScoringCase, capsys: pytest.CaptureFixture[str]) -> None:
+    case.images = [*case.images[:13], np.zeros((3, 5, 5), np.uint8), *case.images[14:]]
+    case.order = np.arange(20)
+    case.materialise()
+    rewrite_labels(case, layout.MIXED_NOISY_LABELS, case.noisy)
+    rewrite_labels(case, layout.MIXED_CLEAN_LABELS, case.clean)
+    assert "00000013_shop 1/13,ä.png: all records of a batch must have one size" in fails(case, capsys)
+
+
+def test_other_files_are_no_scores(tmp_path: Path, case: ScoringCase) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from caffe_compat.errors import DataError
+
+    pq.write_table(pa.table({"key": ["a"]}), tmp_path / "other.parquet")
+    for path, message in ((tmp_path / "other.parquet", "not a file of label scores"), (case.net, "not a Parquet file")):
+        with pytest.raises(DataError, match=message):
+            read_scores(path)

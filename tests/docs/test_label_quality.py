@@ -1,0 +1,34 @@
+"""docs/results/label_quality.md has the numbers of the files beside it, all of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+RESULTS = Path(__file__).parents[2] / "docs" / "results"
+FILES = ("cifar10n_seed_1", "cifar10n_seed_2", "cifar10n_seed_3", "demo_seed_1")
+
+
+def test_tables_are_those_of_the_results() -> None:
+    results = [json.loads((RESULTS / "label_quality" / f"{name}.json").read_text()) for name in FILES]
+    expected: dict[str, list[str]] = {}
+    first = results[0]
+    for name, row in first["rankings"].items():
+        for measure in row:
+            expected[f"{measure}, {name}"] = [percent(result["rankings"][name][measure]) for result in results]
+    for name, row in first["answers"].items():
+        for measure in row:
+            values = [result["answers"][name][measure] for result in results]
+            shown = [f"{value:,}" for value in values] if measure == "found" else [percent(v) for v in values]
+            expected[f"{name}: {measure}"] = shown
+    for title in ("right labels", "calibration error"):
+        for name in first[title]:
+            expected[f"{title}, {name}"] = [percent(result[title][name]) for result in results]
+    rows = [line.strip("|").split(" | ") for line in (RESULTS / "label_quality.md").read_text().splitlines()
+            if line.startswith("| ") and "---" not in line and "seed 1" not in line]  # fmt: skip
+    found = {" | ".join(cells[:-4]).strip(): [cell.strip() for cell in cells[-4:]] for cells in rows}
+    assert found == expected
+
+
+def percent(share: float) -> str:
+    return f"{share * 100:.2f}"
