@@ -11,10 +11,10 @@ import json
 import re
 from pathlib import Path
 
-from caffe_compat.evaluation.experiments import RECIPES
-from caffe_compat.evaluation.jobs import REPOSITORY
-from caffe_compat.evaluation.results import Result, parse_result
-from caffe_compat.evaluation.table import Table
+from caffe_compat.evaluation.experiments.catalogue import RECIPES
+from caffe_compat.evaluation.experiments.jobs import REPOSITORY
+from caffe_compat.evaluation.experiments.results import Result, parse_result
+from caffe_compat.evaluation.experiments.table import Table
 
 RESULTS = REPOSITORY / "docs" / "results"
 TABLE = re.compile(r"(<!-- table: (\w+) seeds (\d+) -->\n)(.*?)(<!-- end of table -->)", re.DOTALL)

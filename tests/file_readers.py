@@ -32,7 +32,7 @@ from caffe_compat.datasets.cifar10n import csv_layout, pickle_layout
 from caffe_compat.datasets.clothing1m.lists import read_lists
 from caffe_compat.datasets.pairs import count_pairs_in, read_noise_types, read_noisy_labels
 from caffe_compat.evaluation.classification import load_image, read_images
-from caffe_compat.evaluation.results import read_result
+from caffe_compat.evaluation.experiments.results import read_result
 from caffe_compat.layers.fillers import fill
 from caffe_compat.layers.prefetching import read_mean as read_layer_mean
 from caffe_compat.proto import caffe_pb2

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from caffe_compat import Net
-from caffe_compat.evaluation.jobs import replace_root
+from caffe_compat.evaluation.experiments.jobs import replace_root
 from caffe_compat.proto import caffe_pb2
 from caffe_compat.prototxt import filter_net, read_net, read_solver
 

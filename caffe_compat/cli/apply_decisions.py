@@ -8,7 +8,7 @@ from pathlib import Path
 from caffe_compat.cli.common import DONE, Parser, command
 from caffe_compat.datasets.pairs import write_pairs
 from caffe_compat.errors import DataError
-from caffe_compat.evaluation.decisions import list_files, read_decisions
+from caffe_compat.evaluation.label_quality.decisions import list_files, read_decisions
 from caffe_compat.files import atomic_path
 
 

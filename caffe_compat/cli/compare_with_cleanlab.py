@@ -9,8 +9,8 @@ from typing import Any
 
 from caffe_compat.cli.common import DONE, Parser, command
 from caffe_compat.errors import DataError
-from caffe_compat.evaluation.cleanlab_comparison import compare_with_cleanlab
-from caffe_compat.evaluation.scores_file import read_scores
+from caffe_compat.evaluation.label_quality.cleanlab_comparison import compare_with_cleanlab
+from caffe_compat.evaluation.label_quality.scores_file import read_scores
 from caffe_compat.files import atomic_path
 
 

@@ -13,7 +13,11 @@ from caffe_compat.cli.common import DONE, Parser, command
 from caffe_compat.datasets import layout
 from caffe_compat.datasets.image_database import ImageDatabase
 from caffe_compat.errors import DataError
-from caffe_compat.evaluation.figure_inputs import (
+from caffe_compat.evaluation.experiments.jobs import data_folder
+from caffe_compat.evaluation.figures.calibration import Claim, draw_calibration
+from caffe_compat.evaluation.figures.choosing import choose_records
+from caffe_compat.evaluation.figures.confusion_estimate import draw_confusion_estimate
+from caffe_compat.evaluation.figures.inputs import (
     DataFolder,
     Scores,
     read_data_folder,
@@ -21,15 +25,11 @@ from caffe_compat.evaluation.figure_inputs import (
     read_label_scores,
     read_training,
 )
-from caffe_compat.evaluation.figures.calibration import Claim, draw_calibration
-from caffe_compat.evaluation.figures.choosing import choose_records
-from caffe_compat.evaluation.figures.confusion_estimate import draw_confusion_estimate
 from caffe_compat.evaluation.figures.label_confusion import draw_label_confusion
 from caffe_compat.evaluation.figures.predictions import draw_predictions
 from caffe_compat.evaluation.figures.rank_precision import Ranking, draw_rank_precision
 from caffe_compat.evaluation.figures.saving import save_figure
 from caffe_compat.evaluation.figures.training import draw_training
-from caffe_compat.evaluation.jobs import data_folder
 
 
 class LeftOut(Exception):

@@ -12,12 +12,12 @@ from caffe_compat.cli.common import DONE, FAILED, Parser, command
 from caffe_compat.datasets import layout
 from caffe_compat.demo.dataset import TRUE_CONFUSION
 from caffe_compat.errors import DataError
-from caffe_compat.evaluation.chain import Chain, StageFailed
-from caffe_compat.evaluation.confusion_table import confusion_table
-from caffe_compat.evaluation.experiments import RECIPES
-from caffe_compat.evaluation.jobs import data_folder
-from caffe_compat.evaluation.switches import SWITCHES, with_switches
-from caffe_compat.evaluation.table import Table
+from caffe_compat.evaluation.experiments.catalogue import RECIPES
+from caffe_compat.evaluation.experiments.chain import Chain, StageFailed
+from caffe_compat.evaluation.experiments.confusion_table import confusion_table
+from caffe_compat.evaluation.experiments.jobs import data_folder
+from caffe_compat.evaluation.experiments.switches import SWITCHES, with_switches
+from caffe_compat.evaluation.experiments.table import Table
 from caffe_compat.files import atomic_path
 from caffe_compat.npy_files import map_npy
 

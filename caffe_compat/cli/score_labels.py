@@ -18,13 +18,13 @@ from caffe_compat.datasets import layout
 from caffe_compat.datasets.samples import NO_LABEL
 from caffe_compat.datasets.truth import read_truth
 from caffe_compat.errors import DataError, expected_got
-from caffe_compat.evaluation.cleanlab_comparison import export_for_cleanlab
-from caffe_compat.evaluation.label_scores import LabelScorer, LabelScores
-from caffe_compat.evaluation.noisy_records import Sources, find_noisy_records
-from caffe_compat.evaluation.ranked_lists import write_lists
+from caffe_compat.evaluation.label_quality.cleanlab_comparison import export_for_cleanlab
+from caffe_compat.evaluation.label_quality.label_scores import LabelScorer, LabelScores
+from caffe_compat.evaluation.label_quality.noisy_records import Sources, find_noisy_records
+from caffe_compat.evaluation.label_quality.ranked_lists import write_lists
+from caffe_compat.evaluation.label_quality.scores_file import ScoresFile, ScoresInfo, ScoresWriter, read_scores
+from caffe_compat.evaluation.label_quality.scoring_net import scoring_net
 from caffe_compat.evaluation.report import gather, page
-from caffe_compat.evaluation.scores_file import ScoresFile, ScoresInfo, ScoresWriter, read_scores
-from caffe_compat.evaluation.scoring_net import scoring_net
 from caffe_compat.files import atomic_path
 from caffe_compat.machine import versions
 from caffe_compat.prototxt import read_net

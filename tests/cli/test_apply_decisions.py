@@ -17,7 +17,7 @@ from caffe_compat.cli.mix_datasets import main as mix_datasets
 from caffe_compat.cli.score_labels import main as score_labels
 from caffe_compat.datasets import layout
 from caffe_compat.datasets.pairs import read_noise_types, read_pairs
-from caffe_compat.evaluation.scores_file import read_scores
+from caffe_compat.evaluation.label_quality.scores_file import read_scores
 
 pytest.importorskip("pyarrow")
 

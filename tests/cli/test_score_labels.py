@@ -13,7 +13,7 @@ from label_scoring import CLASSES, CONFUSION, CROP, NAMES, NET, SIZE, ScoringCas
 from caffe_compat import Net
 from caffe_compat.cli.score_labels import main
 from caffe_compat.datasets import layout
-from caffe_compat.evaluation.scores_file import read_scores
+from caffe_compat.evaluation.label_quality.scores_file import read_scores
 from caffe_compat.weights import read_caffemodel
 
 pytest.importorskip("pyarrow")

@@ -14,8 +14,8 @@ from label_scoring import CLASSES, ScoringCase
 
 from caffe_compat.cli.score_labels import main
 from caffe_compat.datasets.truth import write_truth
+from caffe_compat.evaluation.label_quality.scores_file import read_scores
 from caffe_compat.evaluation.report import gather, page
-from caffe_compat.evaluation.scores_file import read_scores
 
 pytest.importorskip("pyarrow")
 

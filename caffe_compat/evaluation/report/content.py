@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from caffe_compat.evaluation.known_truth import KnownTruth, known_truth
+from caffe_compat.evaluation.label_quality.known_truth import KnownTruth, known_truth
+from caffe_compat.evaluation.label_quality.ranked_lists import Pair, pairs_of
+from caffe_compat.evaluation.label_quality.scores_file import TYPES, ScoresFile, ScoresInfo
 from caffe_compat.evaluation.metrics import (
     Reliability,
     auroc,
@@ -15,9 +17,7 @@ from caffe_compat.evaluation.metrics import (
     rank_precision,
     reliability,
 )
-from caffe_compat.evaluation.ranked_lists import Pair, pairs_of
 from caffe_compat.evaluation.report.thumbnails import thumbnails
-from caffe_compat.evaluation.scores_file import TYPES, ScoresFile, ScoresInfo
 from caffe_compat.label_noise.confusion import FloatArray, IntArray
 
 TYPE_NAMES = ("noise free", "pure random", "confusing")

@@ -1,0 +1,1 @@
+"""The experiments: recipes, the chain that trains them, results and tables."""

@@ -1,0 +1,165 @@
+"""Running a recipe: stage after stage, seed after seed, only what is missing, each in a process of its own."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from caffe_compat.errors import CaffeCompatError
+from caffe_compat.evaluation.experiments.estimated_transition import write_estimated_transition
+from caffe_compat.evaluation.experiments.jobs import Job, data_folder, resolved_texts, write_resolved
+from caffe_compat.evaluation.experiments.progress import Progress
+from caffe_compat.evaluation.experiments.recipes import Recipe
+from caffe_compat.evaluation.experiments.results import Result, make_result, read_result, settings_digest, write_result
+from caffe_compat.evaluation.experiments.starts import write_start
+from caffe_compat.evaluation.experiments.training_log import TrainingLog
+
+_LAST_LINES_SHOWN = 15
+
+
+class StageFailed(CaffeCompatError):
+    """A training process ended without reaching its last iteration."""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A recipe with its folders.
+
+    Attributes:
+        data: the databases (``data_folder`` says where a seed finds its own).
+        out: everything that is made goes below it: ``out/seed_<n>/<stage>/``.
+        train_options: further options of ``train_net.py``, such as ``--gpu 0``.
+        pretrained: weights from elsewhere, for the stages that start from such; without them these stages and those
+            that need them do not run.
+    """
+
+    recipe: Recipe
+    data: Path
+    out: Path
+    train_options: tuple[str, ...] = ()
+    pretrained: Path | None = None
+
+    def jobs(self, seed: int) -> Iterator[Job]:
+        """The seed's jobs in the order in which they run."""
+        for stage in self.recipe.stages:
+            yield Job(self.recipe, stage, seed, data_folder(self.data, seed), self.out, self.pretrained)
+
+    def left_out(self) -> list[str]:
+        """The stages that cannot run because there are no pre-trained weights, in their order."""
+        names: list[str] = []
+        for stage in self.recipe.stages:
+            if self.pretrained is None and (stage.pretrained or any(need in names for need in stage.needs)):
+                names.append(stage.name)
+        return names
+
+    def run(self, seeds: Sequence[int], stages: Sequence[str] | None = None) -> None:
+        """Run every stage of every seed that has not finished; a cut one goes on from its last snapshot.
+
+        Args:
+            stages: only these, and what they need; None: all.
+        Raises: CaffeCompatError where the output folder holds results of other settings; StageFailed.
+        """
+        every = [stage.name for stage in self.recipe.stages]
+        wanted = every if stages is None else self.recipe.with_needs(list(stages))
+        runnable = set(wanted) - set(self.left_out())
+        for seed in seeds:
+            for job in self.jobs(seed):
+                if job.stage.name in runnable and self.finished(job) is None:
+                    self._run_stage(job)
+
+    def finished(self, job: Job) -> Result | None:
+        """The job's result, or None where it is still to be run.
+
+        Raises: CaffeCompatError if the result belongs to another net, solver or start.
+        """
+        result = read_result(job)
+        if result is not None and result.settings != settings_digest(job):
+            raise CaffeCompatError(
+                "made with other nets, solvers or starts than the recipe has now: remove this folder or choose another "
+                "--out",
+                path=str(job.folder),
+            )
+        return result
+
+    def _run_stage(self, job: Job) -> None:
+        snapshot = self._prepare(job)
+        command = [*trainer(), "--solver", str(job.solver_file), *self.train_options]
+        if snapshot is not None:
+            command += ["--snapshot", str(snapshot)]
+        elif job.stage.continues is not None:
+            command += ["--snapshot", str(job.earlier(job.stage.continues).final_state)]
+        settings = settings_digest(job)
+        began = time.monotonic()
+        with Progress(f"seed {job.seed}: {job.stage.name}", job.max_iter) as progress:
+            code = _train(command, job.log_file, progress)
+        if code != 0 or not job.final_weights.exists():
+            raise StageFailed(_ending(job, code))
+        with open(job.log_file, errors="replace") as lines:
+            log = TrainingLog.read(lines)
+        resumed_at = None if snapshot is None else int(snapshot.stem.rpartition("_")[2])
+        write_result(job, make_result(job, log, settings, resumed_at, time.monotonic() - began))
+
+    def _prepare(self, job: Job) -> Path | None:
+        """Write what the stage reads, and give the snapshot it can go on from, if there is one."""
+        job.folder.mkdir(parents=True, exist_ok=True)
+        snapshot = job.last_snapshot()
+        if snapshot is not None and _written(job) != resolved_texts(job):
+            problem = "a run cut short with other settings: remove this folder or choose another --out"
+            raise CaffeCompatError(problem, path=str(job.folder))
+        write_resolved(job)
+        if snapshot is None:
+            job.log_file.unlink(missing_ok=True)
+            if job.stage.starts:
+                write_start(job)
+            if job.stage.transition is not None:
+                write_estimated_transition(job, job.stage.transition)
+        return snapshot
+
+
+def trainer() -> list[str]:
+    """The command line of ``tools/train_net.py`` in this Python, whether or not the tools are installed."""
+    return [sys.executable, "-c", "from caffe_compat.cli.train_net import main; raise SystemExit(main())"]
+
+
+def _train(command: Sequence[str], log_file: Path, progress: Progress) -> int:
+    """Run the trainer, its log appended to ``log_file`` and shown by ``progress``; returns its exit code."""
+    log = TrainingLog()
+    with (
+        open(log_file, "a") as kept,
+        subprocess.Popen(  # a group of its own: Ctrl-C reaches it through us, once
+            command, stdout=kept, stderr=subprocess.PIPE, text=True, errors="replace", process_group=0
+        ) as process,
+    ):
+        assert process.stderr is not None
+        try:
+            for line in process.stderr:
+                kept.write(line)
+                kept.flush()
+                log.add(line)
+                progress.show(log)
+        except KeyboardInterrupt:
+            process.send_signal(signal.SIGINT)  # it snapshots and stops
+            kept.writelines(process.stderr)
+            process.wait()
+            raise
+    return process.returncode
+
+
+def _ending(job: Job, code: int) -> str:
+    """Why a stage has no final weights, with the end of its log."""
+    if code == 0:
+        return f"{job.stage.name}: stopped before iteration {job.max_iter}; the same command goes on from the snapshot"
+    lines = job.log_file.read_text(errors="replace").splitlines()[-_LAST_LINES_SHOWN:]
+    return f"{job.stage.name}: training ended with exit code {code}; the end of {job.log_file}:\n" + "\n".join(lines)
+
+
+def _written(job: Job) -> tuple[str, str] | None:
+    try:
+        return job.solver_file.read_text(), job.net_file.read_text()
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,195 @@
+"""What a recipe changes in a solver and net as they stand under prototxt/: each is one small edit of the messages.
+
+An edit is ``edit(solver, net)``; it changes the messages it is given, which ``jobs.recipe_messages`` has just read. So
+a variant of an experiment is a line in ``catalogue``, not a prototxt of its own. Edits raise PrototxtError where the
+net lacks what they change, so that none is without effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import PurePosixPath
+
+from caffe_compat.datasets import layout
+from caffe_compat.errors import PrototxtError
+from caffe_compat.proto import caffe_pb2
+from caffe_compat.proto.caffe_pb2 import LayerParameter, NetParameter, SolverParameter
+
+Edit = Callable[[SolverParameter, NetParameter], None]
+
+IGNORED = -1  # the label of a record without one
+NOISY_LOSS_TYPE = "SoftmaxWithNoisyLabelLoss"
+
+
+def shuffle(solver: SolverParameter, net: NetParameter) -> None:
+    """Read the training records in a new random order every round; Caffe reads them in one order for ever."""
+    for layer in _train_data(net):
+        layer.data_param.shuffle = True
+
+
+def noisy_labels_only(solver: SolverParameter, net: NetParameter) -> None:
+    """Train on the noisy labels alone, the clean ones unseen: the p(noisy|x) of GLC and forward correction."""
+    labels = [layer for layer in _train_data(net) if _file(layer) == layout.MIXED_TRUTH_LABELS]
+    for layer in _found(labels, net, "a training database of noisy labels taken for true"):
+        layer.data_param.source = str(PurePosixPath(layer.data_param.source).with_name(layout.MIXED_NOISY_LABELS))
+    for layer in net.layer:
+        if layer.type == "SoftmaxWithLoss":
+            layer.loss_param.ignore_label = IGNORED
+
+
+def schedule(base_lr: float, stepsize: int, max_iter: int) -> Edit:
+    """Another schedule, with one snapshot at its end."""
+
+    def edit(solver: SolverParameter, net: NetParameter) -> None:
+        solver.base_lr, solver.stepsize, solver.max_iter, solver.snapshot = base_lr, stepsize, max_iter, max_iter
+
+    return edit
+
+
+def loss_weights(**weights: float) -> Edit:
+    """Weights of the losses, by layer name."""
+
+    def edit(solver: SolverParameter, net: NetParameter) -> None:
+        for name, weight in weights.items():
+            for layer in _found([each for each in net.layer if each.name == name], net, f'a layer "{name}"'):
+                layer.loss_weight[:] = [weight]
+
+    return edit
+
+
+def update_noise_lr(value: float) -> Edit:
+    """Scale of the noise type scores' gradient in the noisy label loss."""
+
+    def edit(solver: SolverParameter, net: NetParameter) -> None:
+        layers = [layer for layer in net.layer if layer.type == NOISY_LOSS_TYPE]
+        for layer in _found(layers, net, f"a {NOISY_LOSS_TYPE} layer"):
+            layer.softmax_noisy_label_loss_param.update_noise_lr = value
+
+    return edit
+
+
+def learning_rate_of(suffix: str, factor: float) -> Edit:
+    """Multiply the rates of the layers whose names end in ``suffix``: ``_ntype`` for the noise type net."""
+
+    def edit(solver: SolverParameter, net: NetParameter) -> None:
+        for param in _params(net, suffix):
+            param.lr_mult *= factor
+
+    return edit
+
+
+def without_decay(suffix: str) -> Edit:
+    """No weight decay on the layers whose names end in ``suffix``."""
+
+    def edit(solver: SolverParameter, net: NetParameter) -> None:
+        for param in _params(net, suffix):
+            param.decay_mult = 0
+
+    return edit
+
+
+def labelled_mean(solver: SolverParameter, net: NetParameter) -> None:
+    """Divide the clean and the noise type loss by the labelled rows (VALID) instead of the whole batch."""
+    layers = [layer for layer in net.layer if layer.type == "SoftmaxWithLoss"]
+    for layer in _found(layers, net, "a SoftmaxWithLoss layer"):
+        layer.loss_param.ClearField("normalize")
+        layer.loss_param.normalization = caffe_pb2.LossParameter.VALID
+
+
+def without_type_loss(solver: SolverParameter, net: NetParameter) -> None:
+    """No noise type loss: p(z|x) learns from the noisy labels alone."""
+    loss = next((layer for layer in net.layer if layer.name == "loss_ntype"), None)
+    if loss is None:
+        raise _missing(net, 'a layer "loss_ntype"')
+    _remove(net, lambda layer: layer.name == "loss_ntype" or layer.top[:] == [loss.bottom[1]])
+
+
+def constant_types(solver: SolverParameter, net: NetParameter) -> None:
+    """p(z|x) is the same for all images: the noise types' frequencies among the pairs; no noise type net is left.
+
+    The scores come from a linear layer of zero weights, whose bias is the log of the frequencies.
+    """
+    noisy_loss = next((layer for layer in net.layer if layer.type == NOISY_LOSS_TYPE), None)
+    if noisy_loss is None:
+        raise _missing(net, f"a {NOISY_LOSS_TYPE} layer")
+    _remove(net, lambda layer: layer.name.endswith("_ntype"))
+    scores, types = noisy_loss.bottom[0], noisy_loss.bottom[1]
+    layer = LayerParameter(name="log_prior_ntype", type="InnerProduct", bottom=[scores], top=[types])
+    layer.include.add(phase=caffe_pb2.TRAIN)
+    for _ in range(2):
+        layer.param.add(lr_mult=0, decay_mult=0)
+    layer.inner_product_param.num_output = 3
+    layer.inner_product_param.weight_filler.type = "constant"
+    layer.inner_product_param.bias_filler.type = "blob_proto"
+    source = noisy_loss.softmax_noisy_label_loss_param.matrix_c_filler.source
+    prior = PurePosixPath(source).with_name(layout.NOISE_TYPE_LOG_PRIOR)
+    layer.inner_product_param.bias_filler.source = str(prior)
+    at = next(position for position, each in enumerate(net.layer) if each.type == NOISY_LOSS_TYPE)
+    net.layer.insert(at, layer)
+
+
+def test_on(validation: tuple[int, int], test: tuple[int, int]) -> Edit:
+    """Test on both splits: test net 0 reads test_lmdb, test net 1 val_lmdb. Each is (batch size, batches).
+
+    Nets that test on something else, as the noise type net does, stay as they are.
+    """
+
+    def edit(solver: SolverParameter, net: NetParameter) -> None:
+        tested = [
+            layer
+            for layer in net.layer
+            if layer.type == "Data" and any(rule.phase == caffe_pb2.TEST for rule in layer.include)
+        ]
+        if not any(_file(layer) in (layout.VAL, layout.TEST) for layer in tested):
+            return
+        for layer in tested:
+            on_val = LayerParameter()
+            on_val.CopyFrom(layer)
+            for each, stage, file, batch_size in (
+                (layer, "test", layout.TEST, test[0]),
+                (on_val, "val", layout.VAL, validation[0]),
+            ):
+                each.include[0].stage[:] = [stage]
+                each.data_param.source = str(PurePosixPath(each.data_param.source).with_name(file))
+                each.data_param.batch_size = batch_size
+            net.layer.insert(list(net.layer).index(layer) + 1, on_val)
+        solver.test_iter[:] = [test[1], validation[1]]
+        solver.ClearField("test_state")
+        for stage in ("test", "val"):
+            solver.test_state.add(stage=[stage])
+
+    return edit
+
+
+def _train_data(net: NetParameter) -> list[LayerParameter]:
+    return [
+        layer
+        for layer in net.layer
+        if layer.type == "Data" and any(rule.phase == caffe_pb2.TRAIN for rule in layer.include)
+    ]
+
+
+def _file(layer: LayerParameter) -> str:
+    return PurePosixPath(layer.data_param.source).name
+
+
+def _params(net: NetParameter, suffix: str) -> Iterator[caffe_pb2.ParamSpec]:
+    layers = [layer for layer in net.layer if layer.name.endswith(suffix) and layer.param]
+    for layer in _found(layers, net, f'a layer with parameters whose name ends in "{suffix}"'):
+        yield from layer.param
+
+
+def _remove(net: NetParameter, unwanted: Callable[[LayerParameter], bool]) -> None:
+    kept = [layer for layer in net.layer if not unwanted(layer)]
+    del net.layer[:]
+    net.layer.extend(kept)
+
+
+def _found(layers: list[LayerParameter], net: NetParameter, what: str) -> list[LayerParameter]:
+    if not layers:
+        raise _missing(net, what)
+    return layers
+
+
+def _missing(net: NetParameter, what: str) -> PrototxtError:
+    return PrototxtError(f'net "{net.name}": expected {what}, found none')

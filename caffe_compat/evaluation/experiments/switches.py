@@ -1,0 +1,104 @@
+"""Where the paper and its authors' release differ, as switches of a recipe: edits of its stages.
+
+The numbers are those of docs/recipes.md. Differences that are decided when the data are made, or that are a
+recipe of their own, are here only to say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from caffe_compat.errors import CaffeCompatError, expected_got
+from caffe_compat.evaluation.experiments import edits
+from caffe_compat.evaluation.experiments.edits import Edit
+from caffe_compat.evaluation.experiments.recipes import Recipe
+
+_JOINT = ("ours", "stage1", "stage2")
+_WITH_TYPE_LOSS = ("ours", "stage2")
+_CLEAN = ("clean", "clean_pretrained")
+
+
+@dataclass(frozen=True)
+class Switch:
+    """One difference.
+
+    Attributes:
+        about: what differs.
+        choices: name of a choice -> stage -> edit. The recipe as it stands is the choice that changes nothing.
+        elsewhere: where the difference is decided, if not by an edit.
+    """
+
+    about: str
+    choices: Mapping[str, Mapping[str, Edit]] = field(default_factory=dict)
+    elsewhere: str = ""
+
+
+def _for(stages: tuple[str, ...], edit: Edit) -> dict[str, Edit]:
+    return {stage: edit for stage in stages}
+
+
+SWITCHES: dict[str, Switch] = {
+    "D2": Switch(
+        "scale of the noise type scores' gradient in the noisy label loss",
+        {"paper": _for(_JOINT, edits.update_noise_lr(1)), "release": _for(_JOINT, edits.update_noise_lr(0.1))},
+    ),
+    "D3": Switch(
+        "weight decay of the noise type net while nothing else moves it",
+        {"no_decay": _for(_JOINT, edits.without_decay("_ntype"))},
+    ),
+    "D4": Switch("clean records per noisy one", elsewhere="the import tools' --clean_ratio (paper 0.5, release 1.0)"),
+    "D6": Switch(
+        "loss weights",
+        {
+            "paper": _for(_WITH_TYPE_LOSS, edits.loss_weights(loss_clean=1, loss_noisy=1, loss_ntype=1)),
+            "release": _for(_WITH_TYPE_LOSS, edits.loss_weights(loss_clean=1, loss_noisy=1, loss_ntype=0.1)),
+        },
+    ),
+    "D7": Switch(
+        "schedule of the p(y|x) net on clean labels",
+        {
+            "paper": _for(_CLEAN, edits.schedule(base_lr=0.001, stepsize=50_000, max_iter=150_000)),
+            "release": _for(_CLEAN, edits.schedule(base_lr=0.001, stepsize=10_000, max_iter=15_000)),
+        },
+    ),
+    "D8": Switch("one joint run or two stages", elsewhere="recipes clothing1m and clothing1m_release"),
+    "D9": Switch("size of the noise type net", elsewhere="recipes clothing1m and clothing1m_release"),
+    "D10": Switch(
+        "samples that C is estimated from",
+        elsewhere="the import tools' --recipe (paper: train, release: train and val)",
+    ),
+    "D12": Switch("divisor of the clean and the noise type loss", {"labelled": _for(_JOINT, edits.labelled_mean)}),
+    "D13": Switch("noisy labels of clean images", elsewhere="the import tools' --noisy_labels_of_clean"),
+}
+
+
+def with_switches(recipe: Recipe, chosen: Mapping[str, str]) -> Recipe:
+    """The recipe with the edits of ``chosen`` (switch -> choice), in their order.
+
+    Raises: CaffeCompatError for an unknown switch or choice, one that is decided elsewhere, or one that changes no
+        stage of this recipe.
+    """
+    for number, choice in chosen.items():
+        by_stage = _edits(number, choice)
+        if not any(stage.name in by_stage for stage in recipe.stages):
+            raise CaffeCompatError(
+                f"--switch {number}: recipe {recipe.name} has none of the stages {', '.join(by_stage)}"
+            )
+        stages = tuple(
+            replace(stage, edits=(*stage.edits, by_stage[stage.name])) if stage.name in by_stage else stage
+            for stage in recipe.stages
+        )
+        recipe = replace(recipe, stages=stages)
+    return recipe
+
+
+def _edits(number: str, choice: str) -> Mapping[str, Edit]:
+    if number not in SWITCHES:
+        raise CaffeCompatError(f"--switch: {expected_got('one of ' + ', '.join(SWITCHES), number)}")
+    switch = SWITCHES[number]
+    if switch.elsewhere:
+        raise CaffeCompatError(f"--switch {number} ({switch.about}): is chosen by {switch.elsewhere}")
+    if choice not in switch.choices:
+        raise CaffeCompatError(f"--switch {number}: {expected_got('one of ' + ', '.join(switch.choices), choice)}")
+    return switch.choices[choice]

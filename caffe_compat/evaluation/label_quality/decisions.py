@@ -1,0 +1,74 @@
+"""Decisions that a person wrote into ranked lists, as new pairs of clean and noisy label."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from caffe_compat.datasets import layout
+from caffe_compat.datasets.pairs import Pair
+from caffe_compat.errors import DataError, expected_got
+from caffe_compat.evaluation.label_quality.ranked_lists import DECISION, INDEX
+
+_NEEDED = ("key", "noisy", DECISION)
+
+
+def list_files(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
+    """The lists among ``paths``: files, and all lists of folders. Raises: DataError for a folder without any."""
+    files: list[Path] = []
+    for path in map(Path, paths):
+        found = sorted(file for file in path.glob("*.csv") if file.name != INDEX) if path.is_dir() else [path]
+        if not found:
+            raise DataError("no lists in it; tools/score_labels.py --lists makes them", path=str(path))
+        files += found
+    return files
+
+
+def read_decisions(files: Iterable[Path]) -> list[Pair]:
+    """(key, clean, noisy) of every row that has a decision: a label, by number or by name.
+
+    The names of the classes are those in ``names.txt`` beside each list. A decision may confirm the noisy label.
+
+    Raises: DataError with file and line for a wrong header, row or label, and for an image with two decisions.
+    """
+    decided: dict[str, tuple[str, int, int]] = {}
+    for file in files:
+        for place, (key, clean, noisy) in _decisions(file, _read_names(file)):
+            first = decided.setdefault(key, (place, clean, noisy))
+            if first[1:] != (clean, noisy):
+                problem = (
+                    f"image {key!r}: {expected_got(f'the labels given at {first[0]}', f'others ({clean}, {noisy})')}"
+                )
+                raise DataError(problem, path=place)
+    return [(key, clean, noisy) for key, (_, clean, noisy) in decided.items()]
+
+
+def _decisions(file: Path, names: Sequence[str]) -> Iterator[tuple[str, Pair]]:
+    with open(file, newline="", encoding="utf-8-sig") as content:
+        reader = csv.DictReader(content)
+        if missing := [name for name in _NEEDED if name not in (reader.fieldnames or ())]:
+            wanted = f"a list with the columns {', '.join(_NEEDED)}"
+            raise DataError(expected_got(wanted, f"none called {', '.join(missing)}"), path=f"{file}:1")
+        for row in reader:
+            if text := (row[DECISION] or "").strip():
+                place = f"{file}:{reader.line_num}"
+                noisy = _label(row["noisy"] or "", names, place, "noisy")
+                yield place, (row["key"], _label(text, names, place, DECISION), noisy)
+
+
+def _label(text: str, names: Sequence[str], place: str, field: str) -> int:
+    if text.isascii() and text.isdecimal() and int(text) < len(names):
+        return int(text)
+    if names.count(text) == 1:
+        return names.index(text)
+    wanted = f"a label in [0, {len(names)}) or one of {', '.join(names)}"
+    raise DataError(expected_got(wanted, repr(text)), path=place, field=field)
+
+
+def _read_names(file: Path) -> list[str]:
+    names = file.parent / layout.NAMES
+    if not names.is_file():
+        raise DataError(f"no {layout.NAMES} beside it; score_labels --lists writes one", path=str(file))
+    return names.read_text(encoding="utf-8").splitlines()

@@ -1,0 +1,128 @@
+"""The chain end to end on a handful of images: what is run, what is skipped, what is taken up again."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from caffe_compat.cli.reproduce_table import main
+from caffe_compat.errors import CaffeCompatError
+from caffe_compat.evaluation.experiments import catalogue, jobs
+from caffe_compat.evaluation.experiments.chain import Chain
+from caffe_compat.evaluation.experiments.estimated_transition import predictions
+from caffe_compat.label_noise.transitions import anchor_transition, gold_transition
+from caffe_compat.proto import caffe_pb2
+from caffe_compat.prototxt import read_solver, to_text
+from caffe_compat.weights import read_blobproto_file, read_caffemodel
+
+ASKED_FOR = ("ours", "glc", "forward")
+RUN = {"clean", "ntype", "noisy_only", *ASKED_FOR}
+
+
+def six_iterations(solver: caffe_pb2.SolverParameter, net: caffe_pb2.NetParameter) -> None:
+    solver.max_iter, solver.stepsize, solver.snapshot = 6, 4, 3
+    solver.display, solver.test_interval = 2, 3
+    solver.test_iter[:] = [1]
+
+
+@pytest.fixture
+def chain(tmp_path: Path, tiny_data, monkeypatch: pytest.MonkeyPatch) -> Chain:
+    """The CIFAR-10 recipe with its own nets on noise images, six iterations a stage."""
+    recipe = catalogue.RECIPES["cifar10n"]
+    stages = []
+    for stage in recipe.stages:
+        solver, _ = read_solver(jobs.REPOSITORY / stage.solver)
+        path = tmp_path / f"{stage.name}_solver.prototxt"
+        path.write_text(to_text(solver))
+        stages.append(replace(stage, solver=str(path), edits=(*stage.edits, six_iterations)))
+    recipe = replace(recipe, stages=tuple(stages))
+    monkeypatch.setitem(catalogue.RECIPES, "cifar10n", recipe)
+    return Chain(recipe, tiny_data("cifar", classes=10, size=32, records=20), tmp_path / "out")
+
+
+def result_files(chain: Chain) -> dict[str, int]:
+    """{"seed_1/clean": time of writing} of the results there are."""
+    return {str(path.parent.relative_to(chain.out)): path.stat().st_mtime_ns for path in chain.out.rglob("result.json")}
+
+
+def line_of(method: str, printed: str) -> str:
+    return next(line for line in printed.splitlines() if line.startswith(f"| {method} |"))
+
+
+def run(chain: Chain, *options: str) -> int:
+    return main(["--recipe", "cifar10n", "--data", str(chain.data), "--out", str(chain.out), *options])
+
+
+@pytest.mark.slow
+def test_whole_chain(chain: Chain, capsys: pytest.CaptureFixture[str]):
+    assert run(chain, "--seeds", "1", "--stages", *ASKED_FOR) == 0
+    assert set(result_files(chain)) == {f"seed_1/{name}" for name in RUN}
+    printed = capsys.readouterr().out
+    assert "missing" in line_of("noisy as truth", printed) and "missing" not in line_of("ours", printed)
+    assert (chain.out / "table.md").read_text() in printed + "\n"
+
+    result = json.loads((chain.out / "seed_1/ours/result.json").read_text())
+    assert result["iterations"] == 6 and set(result["test_history"]) == {"0", "3", "6"}
+    assert result["test"] == result["test_history"]["6"]
+    assert result["seconds"] > 0 and result["resumed_at"] is None and result["versions"]["torch"]
+
+    folder = chain.out / "seed_1"
+    clean = read_caffemodel(folder / "clean/clean_iter_6.caffemodel")
+    start = read_caffemodel(folder / "ours/start.caffemodel")
+    ntype = read_caffemodel(folder / "ntype/ntype_iter_6.caffemodel")
+    for layer in ("conv1", "conv2", "conv3", "ip1", "ip2"):
+        assert (start[f"{layer}_clean"][0] == clean[layer][0]).all()
+    assert (start["conv1_ntype"][0] == ntype["conv1"][0]).all()
+    assert (start["ip2_ntype"][0] == ntype["ip2_ntype"][0]).all()
+    assert "conv1" not in start
+
+    for stage, wanted in (("glc", gold_transition), ("forward", anchor_transition)):
+        matrix = read_blobproto_file(folder / stage / "transition.binaryproto")[0, 0]
+        trained = read_caffemodel(folder / f"{stage}/{stage}_iter_6.caffemodel")["transition"][0]
+        assert matrix.shape == (10, 10) and (trained.reshape(10, 10) == matrix).all()
+        database = "clean_train_lmdb" if stage == "glc" else "mixed_images_lmdb"
+        p_noisy, labels = predictions(next(job for job in chain.jobs(1) if job.stage.name == "noisy_only"), database)
+        assert labels.tolist() == [i % 10 for i in range(20)], "every image once, in key order"
+        expected = wanted(p_noisy, labels) if stage == "glc" else wanted(p_noisy)
+        np.testing.assert_allclose(matrix, expected, atol=1e-7)
+
+    before = result_files(chain)
+    assert run(chain, "--seeds", "1", "--stages", *ASKED_FOR) == 0
+    assert result_files(chain) == before, "a second call trains nothing again"
+
+
+def test_cut_stage_goes_on_and_other_settings_are_refused(chain: Chain):
+    clean = Chain(replace(chain.recipe, stages=chain.recipe.stages[:1]), chain.data, chain.out)
+    clean.run([1])
+    folder = chain.out / "seed_1/clean"
+    (folder / "result.json").unlink()
+    for state in folder.glob("*_iter_6.*"):
+        state.unlink()
+    clean.run([1])
+    result = json.loads((folder / "result.json").read_text())
+    assert result["resumed_at"] == 3 and result["iterations"] == 6
+    assert "Iteration 3," in (folder / "train.log").read_text()
+
+    solver = Path(chain.recipe.stage("clean").solver)
+    solver.write_text(solver.read_text().replace("gamma: 0.1", "gamma: 0.2"))
+    with pytest.raises(CaffeCompatError, match="other nets, solvers or starts"):
+        clean.run([1])
+    (folder / "result.json").unlink()
+    with pytest.raises(CaffeCompatError, match="cut short with other settings"):
+        clean.run([1])
+
+
+def test_failing_training_ends_the_chain_with_its_last_words(chain: Chain, capsys: pytest.CaptureFixture[str]):
+    (chain.data / "mean.binaryproto").unlink()
+    assert run(chain, "--seeds", "1") == 1
+    printed = capsys.readouterr().out
+    assert "mean.binaryproto" in printed and "missing" in printed
+
+
+def test_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["--recipe", "cifar10n", "--data", str(tmp_path / "none"), "--out", str(tmp_path)]) == 2
+    assert "tools/import_cifar10n.py" in capsys.readouterr().err
+    assert main(["--recipe", "cifar10n", "--data", str(tmp_path), "--out", str(tmp_path), "--seeds", "0"]) == 2
+    assert main(["--recipe", "unheard_of", "--data", str(tmp_path), "--out", str(tmp_path)]) == 2

@@ -1,0 +1,141 @@
+"""What a recipe changes in the parsed prototxts: each edit changes that and nothing else, or says what it lacks."""
+
+from pathlib import Path
+
+import pytest
+
+from caffe_compat import Net
+from caffe_compat.errors import CaffeCompatError, PrototxtError
+from caffe_compat.evaluation.experiments import edits
+from caffe_compat.evaluation.experiments.catalogue import RECIPES
+from caffe_compat.evaluation.experiments.jobs import REPOSITORY, recipe_messages, replace_root
+from caffe_compat.evaluation.experiments.switches import SWITCHES, with_switches
+from caffe_compat.proto import caffe_pb2
+from caffe_compat.prototxt import filter_net, read_net, read_solver
+from caffe_compat.weights import read_blobproto_file
+
+
+def messages(name: str) -> tuple[caffe_pb2.SolverParameter, caffe_pb2.NetParameter]:
+    solver, _ = read_solver(REPOSITORY / f"prototxt/{name}_solver.prototxt")
+    return solver, read_net(REPOSITORY / solver.net)[0]
+
+
+def changed(name: str, edit: edits.Edit) -> tuple[caffe_pb2.SolverParameter, caffe_pb2.NetParameter]:
+    solver, net = messages(name)
+    edit(solver, net)
+    return solver, net
+
+
+def layers(net: caffe_pb2.NetParameter) -> dict[str, caffe_pb2.LayerParameter]:
+    return {layer.name: layer for layer in net.layer}
+
+
+def names_changed(name: str, edit: edits.Edit) -> set[str]:
+    before, after = layers(messages(name)[1]), layers(changed(name, edit)[1])
+    return {each for each in before.keys() | after.keys() if before.get(each) != after.get(each)}
+
+
+def test_noisy_labels_only():
+    net = changed("cifar10/noisy_as_truth", edits.noisy_labels_only)[1]
+    sources = [layer.data_param.source for layer in net.layer if layer.type == "Data"]
+    assert "data/cifar10n/mixed_noisy_labels_lmdb" in sources and not any("truth" in source for source in sources)
+    assert all(layer.loss_param.ignore_label == -1 for layer in net.layer if layer.type == "SoftmaxWithLoss")
+
+
+def test_numbers_go_where_they_belong():
+    noisy = layers(changed("cifar10/ours", edits.update_noise_lr(0.25))[1])["loss_noisy"]
+    assert noisy.softmax_noisy_label_loss_param.update_noise_lr == 0.25
+    weighted = layers(changed("cifar10/ours", edits.loss_weights(loss_clean=0.5, loss_ntype=0))[1])
+    assert weighted["loss_clean"].loss_weight[:] == [0.5] and weighted["loss_ntype"].loss_weight[:] == [0]
+    solver = changed("cifar10/clean", edits.schedule(0.5, 7, 9))[0]
+    assert (solver.base_lr, solver.stepsize, solver.max_iter, solver.snapshot) == (0.5, 7, 9, 9)
+
+
+def test_rates_and_decay_of_the_noise_type_net_alone():
+    before = layers(messages("cifar10/ours")[1])
+    slow = layers(changed("cifar10/ours", edits.learning_rate_of("_ntype", 0.5))[1])
+    for name, layer in before.items():
+        factor = 0.5 if name.endswith("_ntype") else 1
+        assert [param.lr_mult * factor for param in layer.param] == [param.lr_mult for param in slow[name].param]
+    assert names_changed("demo/ours", edits.without_decay("_ntype")) == {
+        "conv1_ntype", "conv2_ntype", "conv3_ntype", "ip1_ntype", "ip2_ntype",
+    }  # fmt: skip
+
+
+def test_labelled_mean_changes_the_two_losses():
+    assert names_changed("cifar10/ours", edits.labelled_mean) == {"loss_clean", "loss_ntype"}
+    loss = layers(changed("cifar10/ours", edits.labelled_mean)[1])["loss_clean"].loss_param
+    assert loss.ignore_label == -1 and loss.normalization == caffe_pb2.LossParameter.VALID
+    assert not loss.HasField("normalize")
+
+
+def test_without_type_loss_the_labels_are_not_read_either():
+    assert names_changed("cifar10/ours", edits.without_type_loss) == {"loss_ntype", "label_ntype"}
+
+
+def test_constant_types_are_the_frequencies_for_every_image(tiny_data):
+    folder: Path = tiny_data("cifar", classes=10, size=32)
+    net_param = changed("cifar10/ours", edits.constant_types)[1]
+    replace_root(net_param, "data/cifar10n", str(folder))
+    noisy_loss = next(layer for layer in net_param.layer if layer.type == edits.NOISY_LOSS_TYPE)
+    noisy_loss.top.extend(["p_true", "p_type"])
+    net = Net(net_param, phase="TRAIN")
+    net().clear()
+    assert not [name for name in net.params if name.endswith("_ntype") and name != "log_prior_ntype"]
+    prior = read_blobproto_file(folder / "noise_type_log_prior.binaryproto").reshape(3)
+    for row in net.blobs["ip2_ntype"].detach().numpy():
+        assert (row == prior).all()
+    net.loss.backward()
+    assert net.params["conv1_clean"][0].grad.abs().sum() > 0
+    assert all(param.grad is None or not param.grad.any() for param in net.params["log_prior_ntype"])
+
+
+def test_both_splits_are_tested():
+    solver, net = changed("cifar10/clean", edits.test_on(validation=(4, 5), test=(3, 7)))
+    assert solver.test_iter[:] == [7, 5]
+    for state, (file, batch) in zip(solver.test_state, (("test_lmdb", 3), ("val_lmdb", 4)), strict=True):
+        phase = caffe_pb2.NetState(phase=caffe_pb2.TEST, stage=state.stage)
+        data = [layer.data_param for layer in filter_net(net, phase).layer if layer.type == "Data"]
+        assert [(each.source, each.batch_size) for each in data] == [(f"data/cifar10n/{file}", batch)]
+    train = filter_net(net, caffe_pb2.NetState(phase=caffe_pb2.TRAIN)).layer
+    assert len([layer for layer in train if layer.type == "Data"]) == 1
+    assert names_changed("cifar10/ntype", edits.test_on(validation=(4, 5), test=(3, 7))) == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "edit"),
+    [
+        ("cifar10/ours", edits.noisy_labels_only),
+        ("cifar10/clean", edits.update_noise_lr(0)),
+        ("cifar10/clean", edits.loss_weights(loss_ntype=1)),
+        ("cifar10/clean", edits.learning_rate_of("_ntype", 0)),
+        ("cifar10/clean", edits.without_type_loss),
+        ("cifar10/clean", edits.constant_types),
+    ],
+)
+def test_an_edit_without_effect_is_an_error(name: str, edit: edits.Edit):
+    with pytest.raises(PrototxtError, match='net "cifar10_.*": expected .*, found none'):
+        changed(name, edit)
+
+
+@pytest.mark.parametrize("number", [number for number, switch in SWITCHES.items() if switch.choices])
+def test_each_choice_of_a_switch_can_be_made(number: str):
+    recipes = [RECIPES[name] for name in ("clothing1m", "clothing1m_release")]
+    for choice, by_stage in SWITCHES[number].choices.items():
+        for recipe in recipes:
+            for stage in with_switches(recipe, {number: choice}).stages:
+                assert len(stage.edits) == len(recipe.stage(stage.name).edits) + (stage.name in by_stage)
+                recipe_messages(stage)
+
+
+@pytest.mark.parametrize(
+    ("number", "choice", "problem"),
+    [
+        ("D99", "paper", "expected one of D2, .*, got D99"),
+        ("D2", "mine", "expected one of paper, release, got mine"),
+        ("D4", "release", "--clean_ratio"),
+    ],
+)
+def test_wrong_switches(number: str, choice: str, problem: str):
+    with pytest.raises(CaffeCompatError, match=problem):
+        with_switches(RECIPES["clothing1m"], {number: choice})
