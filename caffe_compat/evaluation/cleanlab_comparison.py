@@ -26,7 +26,8 @@ def compare_with_cleanlab(scores: ScoresFile) -> dict[str, Any]:
     """Average precision and AUROC of rankings; precision and recall of yes-or-no answers. In JSON's types.
 
     Beside them, the calibration error of p(wrong) with and without the noise model, and the share of right labels among
-    those given, suggested, and most probable for the image alone. Precision at cleanlab's number of answers is given for our ranking too, so that both look at as many labels.
+    those given, suggested, and most probable for the image alone. Precision at cleanlab's number of answers is given
+    for our ranking too, so that both look at as many labels.
 
     Raises: DataError if ``scores`` lacks the probabilities of all classes or measurable records; CaffeCompatError
         without cleanlab.
