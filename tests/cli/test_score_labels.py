@@ -13,6 +13,7 @@ from label_scoring import CLASSES, CONFUSION, CROP, NAMES, NET, SIZE, ScoringCas
 from caffe_compat import Net
 from caffe_compat.cli.score_labels import main
 from caffe_compat.datasets import layout
+from caffe_compat.evaluation.label_quality import scores_file
 from caffe_compat.evaluation.label_quality.scores_file import read_scores
 from caffe_compat.weights import read_caffemodel
 
@@ -122,6 +123,20 @@ def test_the_file_says_where_it_comes_from(case: ScoringCase) -> None:
     assert scores.num_rows == len(case.scored) and "p_true" not in scores.columns
     assert [batch.num_rows for batch in scores.batches(["key"], rows=6)] == [6, 6, 4]
     assert scores.arrays(["clean"])["clean"].tolist() == [case.clean[i] for i in case.scored]
+
+
+def test_rows_do_not_pile_up(case: ScoringCase, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are written as they come, a group at a time: a million of them need no more memory than some thousands."""
+    import pyarrow.parquet
+
+    assert main(case.arguments("--full")) == 0
+    at_once = rows_of(case.folder / "labels.parquet")
+    monkeypatch.setattr(scores_file, "_GROUP_BYTES", 600)
+    assert main(case.arguments("--full", "--force", "--batch_size", "3")) == 0
+    groups = pyarrow.parquet.ParquetFile(case.folder / "labels.parquet")
+    assert groups.num_row_groups == 3
+    for row, other in zip(rows_of(case.folder / "labels.parquet"), at_once, strict=True):
+        assert row["key"] == other["key"] and row["p_wrong"] == pytest.approx(other["p_wrong"], abs=1e-6)
 
 
 # --- wrong input --------------------------------------------------------------------------------------------------
