@@ -63,6 +63,7 @@ bench: $(EXTENSION)
 	@$(VENV_PYTHON) bench/caffenet.py
 	@$(VENV_PYTHON) bench/data.py
 	@$(VENV_PYTHON) bench/weights.py
+	@$(VENV_PYTHON) bench/shared_trunk.py
 
 cuda-compile: $(PACKAGES)
 	@$(VENV_PYTHON) scripts/cuda_compile.py

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,18 +22,16 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from caffe_compat.data.batches import load_index
-from caffe_compat.data.datum import DECODE_COLOR, decode_datum, parse_datum, stack_raw
+from caffe_compat.data.datum import DECODE_COLOR, decode_datum, parse_datum
 from caffe_compat.data.group import SourceInfo, check_databases, read_group, side_file
 from caffe_compat.data.lmdb_store import LmdbReader
 from caffe_compat.datasets import layout
 from caffe_compat.datasets.image_database import path_of_key
-from caffe_compat.datasets.samples import NO_LABEL
+from caffe_compat.datasets.label_database import read_labels
 from caffe_compat.errors import DataError, expected_got
 from caffe_compat.label_noise.confusion import IntArray
 
 Transform = Callable[[Tensor], Any]
-
-_LABELS_AT_ONCE = 10_000
 
 
 class LabelledRecord(NamedTuple):
@@ -108,7 +107,7 @@ class MixedDataset(Dataset[MixedRecord]):
         label_databases = [
             folder / name for name in (layout.MIXED_CLEAN_LABELS, layout.MIXED_NOISY_LABELS, layout.MIXED_NTYPE_LABELS)
         ]
-        self.clean, self.noisy, self.noise_type = map(_read_labels, label_databases)
+        self.clean, self.noisy, self.noise_type = map(_labels_of, label_databases)
         images = SourceInfo(
             str(index or self._images.path),
             len(self.positions),
@@ -155,26 +154,10 @@ class _Images:
         return torch.from_numpy(rgb.copy()), datum.label, path_of_key(key)
 
 
-def _read_labels(database: Path) -> IntArray:
+def _labels_of(database: Path) -> IntArray:
     """All labels of a label database, (N,)."""
-    reader = LmdbReader(database)
-    places = range(len(reader))
-    chunks = [places[first : first + _LABELS_AT_ONCE] for first in places[::_LABELS_AT_ONCE]]
-    labels = np.concatenate([_labels_at(reader, chunk) for chunk in chunks])
-    reader.close()
-    return labels
-
-
-def _labels_at(reader: LmdbReader, places: range) -> IntArray:
-    values = stack_raw([parse_datum(record) for record in reader.read_all(places)])
-    if values is None or values.shape[1:] != (1, 1, 1):
-        raise DataError("expected a label database: records of one number each", path=reader.path)
-    labels = values.reshape(-1).astype(np.int64)
-    wrong = np.flatnonzero((labels != values.reshape(-1)) | (labels < NO_LABEL))
-    if len(wrong):
-        key, got = os.fsdecode(reader.key(places[wrong[0]])), float(values.reshape(-1)[wrong[0]])
-        raise DataError(f"record {key}: {expected_got('a whole number >= -1', got)}", path=reader.path)
-    return labels
+    with closing(LmdbReader(database)) as reader:
+        return read_labels(reader)
 
 
 def _check_lock_step(images: SourceInfo, databases: Sequence[Path], labels: Sequence[IntArray]) -> None:

@@ -171,7 +171,7 @@ def test_an_image_with_two_noisy_labels(case: ScoringCase, capsys: pytest.Captur
         ([-1] * 27, "no record has a noisy label"),
         ([1] * 26, "expected a label for each of the 27 records of"),
         ([9] + [-1] * 26, "expected noisy labels in [0, 4), as the net's, got 9"),
-        ([0.5] * 27, "record 0: expected one whole number, got [0.5]; is it a label database?"),
+        ([0.5] * 27, "record 00000000: expected a whole number >= -1, got 0.5"),
     ],
 )
 def test_wrong_labels(case: ScoringCase, capsys: pytest.CaptureFixture[str], labels: list, message: str) -> None:

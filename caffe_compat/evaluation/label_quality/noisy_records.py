@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,17 +11,15 @@ import numpy as np
 
 from caffe_compat.data.batches import load_index
 from caffe_compat.data.database import LMDB, Reader, open_database
-from caffe_compat.data.datum import decode_datum, parse_datum, stack_raw
 from caffe_compat.data.group import SourceInfo, check_databases, read_group, side_file
 from caffe_compat.datasets import layout
 from caffe_compat.datasets.image_database import path_of_key
+from caffe_compat.datasets.label_database import read_labels
 from caffe_compat.datasets.samples import NO_LABEL
 from caffe_compat.errors import DataError, expected_got
 from caffe_compat.label_noise.confusion import IntArray
 
 PathLike = str | os.PathLike[str]
-
-_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True)
@@ -105,7 +103,7 @@ def _labels_by_position(
     if len(reader) != len(order):
         wanted = f"a label for each of the {len(order)} records of {sources.index or sources.images}"
         raise DataError(expected_got(wanted, len(reader)), path=database)
-    in_order = np.concatenate(list(_read_labels(reader)))
+    in_order = read_labels(reader)
     has_label = in_order >= 0
     positions, labels = order[has_label], in_order[has_label]
     by_position = np.full(num_images, NO_LABEL)
@@ -116,21 +114,6 @@ def _labels_by_position(
         both = f"{by_position[position]} and {labels[different[0]]}"
         raise DataError(f"record {position} of {sources.images} has two labels: {both}", path=database)
     return by_position
-
-
-def _read_labels(reader: Reader) -> Iterator[IntArray]:
-    """Raises: DataError naming the first record that is no whole number."""
-    for start in range(0, len(reader), _AT_ONCE):
-        positions = range(start, min(start + _AT_ONCE, len(reader)))
-        datums = [parse_datum(record) for record in reader.read_all(positions)]
-        stack = stack_raw(datums)
-        values = np.stack([decode_datum(datum) for datum in datums]) if stack is None else stack
-        labels = values.reshape(len(datums), -1)
-        bad = np.flatnonzero((labels != labels.round()).any(1)) if labels.shape[1] == 1 else np.arange(1)
-        if len(bad):
-            wanted = expected_got("one whole number", labels[bad[0]].tolist()[:5])
-            raise DataError(f"record {start + bad[0]}: {wanted}; is it a label database?", path=reader.path)
-        yield labels[:, 0].astype(np.int64)
 
 
 def _each_path_once(images: Reader, positions: IntArray, noisy: IntArray) -> tuple[IntArray, list[str]]:
