@@ -273,5 +273,6 @@ class Solver:
             raise WeightsError(problem, path=path, field="history")
         if sizes != wanted:
             index = next(i for i, size in enumerate(sizes) if size != wanted[i])
-            problem = expected_got(f"{wanted[index]} numbers", sizes[index])
-            raise WeightsError(problem, path=path, field=f"history[{index}]")
+            param = self.net.learnable_params[index % len(self.net.learnable_params)]  # Adam: once around per moment
+            problem = f"of param {param.index}: {expected_got(f'{wanted[index]} numbers', sizes[index])}"
+            raise WeightsError(problem, path=path, layer=param.layer, field=f"history[{index}]")
