@@ -91,6 +91,21 @@ def test_input_blobs_are_zeros(golden_run: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "gpus, number, message",
+    [
+        (0, "0", "mode GPU: no CUDA device can be used here (write CPU instead)"),
+        (2, "2", "device_id: expected a GPU's number below 2, got 2"),
+    ],
+)
+def test_gpus_that_are_not_there(
+    gpus: int, number: str, message: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    assert main([WEIGHTS, NET, "ip1", "a", "1", "lmdb", "GPU", number]) == 2
+    assert capfd.readouterr().err.splitlines()[-1] == message
+
+
+@pytest.mark.parametrize(
     "argv, message",
     [
         ([WEIGHTS, NET, "ip2", "a", "1", "lmdb"], f"{NET}: Unknown feature blob name ip2 in the network; known: data,"),
