@@ -85,7 +85,7 @@ def _image_shape(
 def _phase_and_crop(trained: caffe_pb2.NetParameter, blob: str, path: str) -> tuple[str, int]:
     """The phase in which a layer of the net makes the blob, TEST before TRAIN, and that layer's crop."""
     for phase in ("TEST", "TRAIN"):
-        state = caffe_pb2.NetState(phase=caffe_pb2.Phase.Value(phase))
+        state = caffe_pb2.NetState(phase=phase)
         for layer in filter_net(trained, state, path).layer:
             if blob in layer.top:
                 return phase, layer.transform_param.crop_size
