@@ -33,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raw_scale=args.raw_scale,
         mean=read_mean(args.mean_file) if args.mean_file else None,
         input_scale=args.input_scale,
+        mean_file=args.mean_file,
     )
     classifier = Classifier(net, how, args.model_def)
     names, images = read_images(args.input_file, args.ext, classifier.channels)

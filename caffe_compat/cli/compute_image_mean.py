@@ -6,8 +6,9 @@ import logging
 from collections.abc import Sequence
 
 from caffe_compat.cli.common import DONE, Parser, command
-from caffe_compat.data.database import BACKENDS
+from caffe_compat.data.database import BACKENDS, backend_of
 from caffe_compat.data.mean import channel_means, mean_image
+from caffe_compat.errors import DataError, expected_got
 from caffe_compat.glog import number
 from caffe_compat.weights import write_blobproto_file
 
@@ -22,6 +23,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--backend", default="lmdb", choices=BACKENDS, help="the kind of database")
     args = parser.parse_args(argv)
 
+    kind = backend_of(args.database)
+    if kind not in (None, args.backend):
+        raise DataError(f"{expected_got(f'a database of kind {args.backend}', kind)}; give --backend {kind}",
+                        path=args.database)  # fmt: skip
     mean = mean_image(args.database, args.backend)
     if args.output:
         logger.info("Write to %s", args.output)

@@ -14,10 +14,9 @@ from caffe_compat.cli.common import DONE, Parser, command
 from caffe_compat.cli.net_flags import not_negative, positive
 from caffe_compat.cli.python_layers import let_python_layers_import_caffe
 from caffe_compat.data.database import BACKENDS, create_database
-from caffe_compat.errors import DataError
+from caffe_compat.errors import CaffeCompatError, DataError, expected_got
 from caffe_compat.evaluation.features import check_blobs, extract_features
 from caffe_compat.net import Net
-from caffe_compat.solver.device import gpus_of_flag
 
 log = logging.getLogger("caffe_compat")
 
@@ -77,4 +76,9 @@ def _device(args: argparse.Namespace) -> torch.device:
         return torch.device("cpu")
     log.error("Using GPU")
     log.error("Using Device_id=%d", args.device_id)
-    return torch.device("cuda", gpus_of_flag(str(args.device_id))[0])
+    count = torch.cuda.device_count()
+    if not count:
+        raise CaffeCompatError("no CUDA device can be used here (write CPU instead)", field="mode GPU")
+    if args.device_id >= count:
+        raise CaffeCompatError(expected_got(f"a GPU's number below {count}", args.device_id), field="device_id")
+    return torch.device("cuda", args.device_id)

@@ -11,7 +11,6 @@ from caffe_compat.cli.net_flags import add_net_flags, build_net, device_of_flags
 from caffe_compat.cli.python_layers import let_python_layers_import_caffe
 from caffe_compat.glog import number
 from caffe_compat.net import Net
-from caffe_compat.net.own_data import check_reads_own_data
 from caffe_compat.solver.nets import weights_files
 from caffe_compat.solver.report import output_lines, output_names
 from caffe_compat.solver.scores import MeanScores
@@ -33,7 +32,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse(argv)
     let_python_layers_import_caffe()
     net = build_net(args, "TEST", device_of_flags(args))
-    check_reads_own_data(net, args.model)
     for file in weights_files(args.weights):
         net.load_weights(file)
     score(net, args.iterations)

@@ -7,8 +7,6 @@ import logging
 import time
 from collections.abc import Sequence
 
-import torch
-
 from caffe_compat.cli.common import DONE, Parser, command
 from caffe_compat.cli.net_flags import add_net_flags, build_net, device_of_flags, positive
 from caffe_compat.cli.python_layers import let_python_layers_import_caffe
@@ -49,9 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def warm_up(net: Net) -> None:
-    """A pass that is not timed: memory is allocated, data are on their way. Input blobs are zeros."""
+    """A pass that is not timed: memory is allocated, data are on their way."""
     log.info("Performing Forward")
-    net(**{name: torch.zeros(net.blob_shapes[name]) for name in net.inputs})
+    net.forward_unfed()
     log.info("Initial loss: %s", number(float(net.loss.detach())))
     log.info("Performing Backward")
     if net.loss.requires_grad:

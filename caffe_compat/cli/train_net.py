@@ -11,7 +11,6 @@ import torch
 from caffe_compat.cli.common import DONE, Parser, command
 from caffe_compat.cli.net_flags import add_net_flags, not_negative, positive
 from caffe_compat.cli.python_layers import let_python_layers_import_caffe
-from caffe_compat.net.own_data import check_reads_own_data
 from caffe_compat.proto.caffe_pb2 import Phase, SolverParameter
 from caffe_compat.prototxt import read_solver
 from caffe_compat.solver import Action, Solver, signal_actions
@@ -45,8 +44,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     param = read_parameters(args)
     device = choose_device(args.gpu, param)
     solver = Solver(param, path=args.solver, data_start=args.data_start, device=device)
-    for net in (solver.net, *solver.test_nets):
-        check_reads_own_data(net, args.solver)
     if args.snapshot:
         log.info("Resuming from %s", args.snapshot)
         solver.restore(args.snapshot)

@@ -14,8 +14,8 @@ from caffe_compat.cli.common import DONE, Parser, command
 from caffe_compat.errors import PrototxtError
 from caffe_compat.files import atomic_path
 from caffe_compat.proto.caffe_pb2 import NetParameter, SolverParameter
-from caffe_compat.prototxt import parse_text, to_text
-from caffe_compat.prototxt.reading import read_text
+from caffe_compat.prototxt import to_text
+from caffe_compat.prototxt.reading import read_as_written
 from caffe_compat.prototxt.upgrade import needs_upgrade, solver_needs_upgrade, upgrade_net, upgrade_solver
 from caffe_compat.weights.binary import write_message
 from caffe_compat.weights.caffemodel import read_net_message, upgrade_net_message
@@ -60,7 +60,7 @@ def _is_binary(path: str) -> bool:
 
 
 def _upgrade_net(source: str, target: str) -> None:
-    net = parse_text(read_text(source), NetParameter(), source)
+    net = read_as_written(source, NetParameter())
     _tell(source, needs_upgrade(net))
     _write_text(target, to_text(upgrade_net(net, source)))
     logger.info("Wrote upgraded NetParameter text proto to %s", target)
@@ -75,7 +75,7 @@ def _upgrade_weights(source: str, target: str) -> None:
 
 
 def _upgrade_solver(source: str, target: str) -> None:
-    solver = parse_text(read_text(source), SolverParameter(), source)
+    solver = read_as_written(source, SolverParameter())
     _tell(source, solver_needs_upgrade(solver))
     _write_text(target, to_text(upgrade_solver(solver, source)))
     logger.info("Wrote upgraded SolverParameter text proto to %s", target)

@@ -31,6 +31,7 @@ class Preprocessing:
         image_dims: height and width that images are resized to before they are cropped.
         channel_swap: the channels in the net's order (2, 1, 0: the net's are BGR); None keeps them.
         mean: (K,) or (K, H, W) in the net's channel order; an image of another size is resized to the net's input.
+        mean_file: where the mean came from, for errors.
     """
 
     image_dims: tuple[int, int] = (256, 256)
@@ -38,6 +39,7 @@ class Preprocessing:
     raw_scale: float = 255.0
     mean: np.ndarray | None = None
     input_scale: float = 1.0
+    mean_file: str | None = None
 
 
 class Classifier:
@@ -83,7 +85,9 @@ class Classifier:
         if mean is not None:
             if mean.ndim not in (1, 3) or len(mean) != self.channels:
                 wanted = f"({self.channels},) or ({self.channels}, height, width)"
-                raise CaffeCompatError(f"mean of another shape: {expected_got(wanted, mean.shape)}", path=path)
+                raise CaffeCompatError(
+                    f"mean of another shape: {expected_got(wanted, mean.shape)}", path=self._how.mean_file or path
+                )
             transformer.set_mean(self._input, mean)
         transformer.set_input_scale(self._input, self._how.input_scale)
         return transformer

@@ -16,7 +16,6 @@ import torch
 from caffe_compat.data.datum import encode_datum
 from caffe_compat.errors import CaffeCompatError, expected_got
 from caffe_compat.net import Net
-from caffe_compat.net.own_data import check_reads_own_data
 from caffe_compat.proto.caffe_pb2 import Datum
 
 log = logging.getLogger("caffe_compat")
@@ -46,8 +45,7 @@ def extract_features(
 
 
 def check_blobs(net: Net, blobs: Sequence[str], path: str | None = None) -> None:
-    """Raises: CaffeCompatError for a net that has to be fed, and for blobs it lacks or that are no items of images."""
-    check_reads_own_data(net, path)
+    """Raises: CaffeCompatError for blobs that the net lacks or that are no items of images."""
     for blob in blobs:
         if blob not in net.blob_shapes:
             known = ", ".join(net.blob_shapes)
@@ -61,7 +59,7 @@ def _run(net: Net, blobs: Sequence[str], batches: int, spools: Sequence[IO[bytes
     """The first blob of each batch; the others wait in ``spools`` for their databases' turn."""
     with torch.no_grad():
         for _ in range(batches):
-            net()
+            net.forward_unfed()
             first, *others = (_items(net.blobs[name]) for name in blobs)
             for spool, values in zip(spools, others, strict=True):
                 np.save(spool, values)

@@ -135,6 +135,13 @@ class Net(nn.Module):
             self.loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
         return {name: self.blobs[name] for name in self.outputs}
 
+    def forward_unfed(self) -> dict[str, Tensor]:
+        """Run all layers without being given inputs, as Caffe's command lines do: blobs of ``inputs`` are zeros."""
+        outputs: dict[str, Tensor] = self(
+            **{name: self._like.new_zeros(self.blob_shapes[name]) for name in self.inputs}
+        )
+        return outputs
+
     def _run(self, node: Node, inputs: Mapping[str, Tensor]) -> list[Tensor]:
         """Run one layer and return its parts of the loss."""
         if node.layer.param.type == "Input":

@@ -6,9 +6,9 @@ import os
 import re
 from typing import TypeVar
 
-from caffe_compat.errors import PrototxtError
+from caffe_compat.errors import PrototxtError, expected_got
 from caffe_compat.proto import caffe_pb2
-from caffe_compat.prototxt.text import parse_text
+from caffe_compat.prototxt.text import PrototxtSyntaxError, parse_text
 from caffe_compat.prototxt.upgrade import upgrade_net, upgrade_solver
 
 NetSource = str | os.PathLike[str] | caffe_pb2.NetParameter
@@ -41,9 +41,36 @@ def _read(source: str | os.PathLike[str] | M, message: M) -> tuple[M, str | None
     if not isinstance(source, str | os.PathLike):
         raise TypeError(f"expected a path, a text or a {type(message).__name__}, got {type(source).__name__}")
     if isinstance(source, str) and _LOOKS_LIKE_TEXT.search(source) and not os.path.exists(source):
-        return parse_text(source, message), None
+        return _parse(source, message), None
     path = os.fspath(source)
-    return parse_text(read_text(path), message, path), path
+    return read_as_written(path, message), path
+
+
+def read_as_written(path: str, message: M) -> M:
+    """Fill ``message`` (empty on entry) from a prototxt file, without upgrading it. Raises: PrototxtError."""
+    return _parse(read_text(path), message, path)
+
+
+def _parse(text: str, message: M, path: str | None = None) -> M:
+    """``parse_text``, which also tells a solver from a net."""
+    try:
+        return parse_text(text, message, path)
+    except PrototxtSyntaxError as exc:
+        if isinstance(message, caffe_pb2.NetParameter) and _parses(text, caffe_pb2.SolverParameter()):
+            problem = f"{expected_got('a net', 'a solver')}; --solver takes solvers"
+        elif isinstance(message, caffe_pb2.SolverParameter) and _parses(text, caffe_pb2.NetParameter()):
+            problem = f"{expected_got('a solver', 'a net')}; nets go to --model or a solver's `net`, not to --solver"
+        else:
+            raise
+        raise PrototxtError(problem, path=exc.path) from exc
+
+
+def _parses(text: str, message: caffe_pb2.NetParameter | caffe_pb2.SolverParameter) -> bool:
+    try:
+        parse_text(text, message)
+    except PrototxtError:
+        return False
+    return True
 
 
 def read_text(path: str) -> str:

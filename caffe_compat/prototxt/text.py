@@ -17,6 +17,10 @@ M = TypeVar("M", bound=Message)
 _PACKAGE = caffe_pb2.DESCRIPTOR.package + "."
 _NO_FIELD = re.compile(r'Message type "([\w.]+)" has no field named "(\w+)"')
 _NO_VALUE = re.compile(r'Enum type "([\w.]+)" has no value named "?(\w+)')
+_LAYER = re.compile(r"\blayers?\s*:?\s*\{")
+_CLOSED = re.compile(r"\{[^{}]*\}")
+_COMMENT = re.compile(r"#.*")
+_NAME_OR_TYPE = re.compile(r"""\b(name|type)\s*:\s*(["']?)([^\s"'].*?)\2(?=[\s;,]|$)""")
 _PLACE = re.compile(r"^\d+:\d+ : ")
 
 
@@ -27,8 +31,17 @@ class PrototxtSyntaxError(PrototxtError):
         line, column: the place in the text, both counted from 1.
     """
 
-    def __init__(self, problem: str, path: str, line: int, column: int) -> None:
-        super().__init__(problem, path=f"{path}:{line}:{column}")
+    def __init__(
+        self,
+        problem: str,
+        path: str,
+        line: int,
+        column: int,
+        *,
+        layer: str | None = None,
+        layer_type: str | None = None,
+    ) -> None:
+        super().__init__(problem, path=f"{path}:{line}:{column}", layer=layer, layer_type=layer_type)
         self.path, self.line, self.column = path, line, column
 
 
@@ -43,7 +56,10 @@ def parse_text(text: str, message: M, path: str | None = None) -> M:
         text_format.Parse(text, message)
     except text_format.ParseError as exc:
         line, column = exc.GetLine() or 1, exc.GetColumn() or 1
-        raise PrototxtSyntaxError(_explain(_sentence(exc, text)), name, line, column) from exc
+        sentence = _sentence(exc, text)
+        is_unknown = _NO_FIELD.search(sentence) or _NO_VALUE.search(sentence)
+        layer, layer_type = _layer_at(text, line, column) if is_unknown else (None, None)
+        raise PrototxtSyntaxError(_explain(sentence), name, line, column, layer=layer, layer_type=layer_type) from exc
     missing: list[str] = cast(Any, message).FindInitializationErrors()
     if missing:
         raise PrototxtError(f"required field(s) missing: {', '.join(missing)}", path=name)
@@ -56,6 +72,19 @@ def _sentence(exc: text_format.ParseError, text: str) -> str:
     for line in ["", *text.split("\n")]:
         sentence = sentence.removeprefix(f"'{line}': ")
     return sentence.replace(_PACKAGE, "").strip()
+
+
+def _layer_at(text: str, line: int, column: int) -> tuple[str | None, str | None]:
+    """Name and type of the layer that the place is in, as far as they stand before it; a look at the text alone."""
+    lines = text.split("\n")[:line]
+    before = "\n".join(_COMMENT.sub("", each) for each in [*lines[:-1], lines[-1][: column - 1]])
+    *_, inside = _LAYER.split(before)
+    while _CLOSED.search(inside):
+        inside = _CLOSED.sub("", inside)
+    own = {field: value for field, _, value in _NAME_OR_TYPE.findall(inside.partition("{")[0])}
+    if not own or "}" in inside or not _LAYER.search(before):
+        return None, None
+    return own.get("name", ""), own.get("type")
 
 
 def _explain(sentence: str) -> str:

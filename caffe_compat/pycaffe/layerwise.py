@@ -92,6 +92,10 @@ class LayerwiseNet(Net):
         self._check_inputs(inputs)
         for name, values in inputs.items():
             self.net_blobs[name].put("data", values)
+        return self.forward_unfed()
+
+    def forward_unfed(self) -> dict[str, Tensor]:
+        """The same with what is in the blobs of ``inputs``: zeros, until something is put there."""
         self.run_forward(0, len(self._nodes) - 1)
         self.blobs = {name: blob.data_tensor() for name, blob in self.net_blobs.items()}
         return {name: self.blobs[name] for name in self.outputs}

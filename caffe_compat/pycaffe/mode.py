@@ -19,17 +19,25 @@ def set_mode_gpu() -> None:
 
     Raises: RuntimeError if PyTorch finds no GPU.
     """
-    if not torch.cuda.is_available():
-        raise RuntimeError("set_mode_gpu: no CUDA device can be used here (leave the call out to use the CPU)")
+    _check_cuda("set_mode_gpu")
     _mode["gpu"] = True
 
 
 def set_device(device_id: int) -> None:
-    """Choose the GPU that ``set_mode_gpu`` means. Raises: ValueError if there is none of that number."""
+    """Choose the GPU that ``set_mode_gpu`` means.
+
+    Raises: ValueError if there is none of that number; RuntimeError if PyTorch finds no GPU.
+    """
+    _check_cuda("set_device")
     count = torch.cuda.device_count()
     if not 0 <= device_id < count:
         raise ValueError(f"set_device: {expected_got(f'a GPU number below {count}', device_id)}")
     _mode["device"] = device_id
+
+
+def _check_cuda(call: str) -> None:
+    if not torch.cuda.is_available():
+        raise RuntimeError(f"{call}: no CUDA device can be used here (leave the call out to use the CPU)")
 
 
 def current_device() -> torch.device:

@@ -20,7 +20,7 @@ class MeanScores:
     @torch.no_grad()
     def add_batch(self) -> Tensor:
         """Run the net forward once; returns the elements of its outputs."""
-        self._net()
+        self._net.forward_unfed()
         values = output_values(self._net)
         self._sum, self._loss = self._sum.to(values) + values, self._loss.to(values) + self._net.loss.detach()
         self._batches += 1

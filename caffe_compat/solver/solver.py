@@ -153,7 +153,7 @@ class Solver:
         """Sum up the gradients of ``iter_size`` batches; returns the mean of their losses."""
         losses = []
         for _ in range(self.param.iter_size):
-            self.net()
+            self.net.forward_unfed()
             self._backward()
             if self.net.debug_info:
                 log.error("%s", norms_line(self._updater.parameters))
@@ -194,7 +194,7 @@ class Solver:
         """What Caffe shows after the last update: the loss of one more batch, and a test, if they are due."""
         if self._is_due(self.param.display):
             with torch.no_grad():
-                self.net()
+                self.net.forward_unfed()
             self._loss.add(self.net.loss.detach())
             log.info("Iteration %d, loss = %s", self.iter, number(self._loss.value))
         if self._is_due(self.param.test_interval):
@@ -273,5 +273,6 @@ class Solver:
             raise WeightsError(problem, path=path, field="history")
         if sizes != wanted:
             index = next(i for i, size in enumerate(sizes) if size != wanted[i])
-            problem = expected_got(f"{wanted[index]} numbers", sizes[index])
-            raise WeightsError(problem, path=path, field=f"history[{index}]")
+            param = self.net.learnable_params[index % len(self.net.learnable_params)]  # Adam: once around per moment
+            problem = f"of param {param.index}: {expected_got(f'{wanted[index]} numbers', sizes[index])}"
+            raise WeightsError(problem, path=path, layer=param.layer, field=f"history[{index}]")

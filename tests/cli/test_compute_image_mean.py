@@ -65,3 +65,13 @@ def test_a_broken_record_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[
 def test_no_database(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path / "none")]) == 2
     assert "no LMDB database there" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("file, kind, other", [("CURRENT", "leveldb", "lmdb"), ("data.mdb", "lmdb", "leveldb")])
+def test_a_database_of_the_other_kind(
+    file: str, kind: str, other: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / file).touch()
+    assert main([str(tmp_path), "--backend", other]) == 2
+    problem = f"{tmp_path}: expected a database of kind {other}, got {kind}; give --backend {kind}"
+    assert capsys.readouterr().err.splitlines()[-1] == problem

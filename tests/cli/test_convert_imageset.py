@@ -106,6 +106,16 @@ def test_an_unreadable_image_stops_the_conversion(
     assert not (tree / "db").exists() and not list(tree.glob(".db*"))
 
 
+def test_a_root_without_its_slash(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, remedy in (
+        ("0.png", f"{tree}/0.png is there: ROOTFOLDER must end in /"),
+        ("gone.png", "--skip_unreadable leaves such images out"),
+    ):
+        assert convert(write_list(tree, f"{name} 0"), tree / "db", root=str(tree)) == 2
+        last = capsys.readouterr().err.splitlines()[-1]
+        assert last.startswith(f"{tree}/list.txt:1: {tree}{name}: cannot be read: ") and last.endswith(f"; {remedy}")
+
+
 def test_unreadable_images_can_be_left_out(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     list_path = write_list(tree, "0.png 0", "broken.jpg 1", "1.png 2", "gone.png 3", "2.png 4")
     assert convert(list_path, tree / "db", "--skip_unreadable", "--group=g", root=f"{tree}/") == 0

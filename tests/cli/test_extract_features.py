@@ -79,6 +79,32 @@ def test_a_line_every_thousand_items(golden_run: Path, capfd: pytest.CaptureFixt
     assert [int(line.split()[3]) for line in progress] == [1000, 2000, 126 * 16]
 
 
+def test_input_blobs_are_zeros(golden_run: Path) -> None:
+    """As Caffe's tool has them."""
+    Path("deploy.prototxt").write_text("""
+        layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 } } }
+        layer { name: "ip" type: "InnerProduct" bottom: "x" top: "ip"
+                inner_product_param { num_output: 1 bias_filler { value: 7 } } }
+    """)
+    assert main([WEIGHTS, "deploy.prototxt", "ip", "a", "2", "lmdb"]) == 0
+    assert [list(datum.float_data) for datum in datums("a").values()] == [[7]] * 4
+
+
+@pytest.mark.parametrize(
+    "gpus, number, message",
+    [
+        (0, "0", "mode GPU: no CUDA device can be used here (write CPU instead)"),
+        (2, "2", "device_id: expected a GPU's number below 2, got 2"),
+    ],
+)
+def test_gpus_that_are_not_there(
+    gpus: int, number: str, message: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    assert main([WEIGHTS, NET, "ip1", "a", "1", "lmdb", "GPU", number]) == 2
+    assert capfd.readouterr().err.splitlines()[-1] == message
+
+
 @pytest.mark.parametrize(
     "argv, message",
     [
@@ -89,12 +115,10 @@ def test_a_line_every_thousand_items(golden_run: Path, capfd: pytest.CaptureFixt
         ([WEIGHTS, NET, "ip1", "train_lmdb", "1", "lmdb"], "train_lmdb: exists already"),
         ([WEIGHTS, NET, "ip1", "a", "0", "lmdb"], "expected a number above 0, got 0"),
         ([WEIGHTS, NET, "ip1", "a", "1", "sqlite"], "sqlite"),
-        ([WEIGHTS, "deploy.prototxt", "x", "a", "1", "lmdb"], "deploy.prototxt: expected a net that reads data of its"),
         ([WEIGHTS, NET, "ip1"], "required"),
     ],
 )
 def test_wrong_input(argv: list[str], message: str, golden_run: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    Path("deploy.prototxt").write_text('layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 } } }')
     assert main(argv) == 2
     assert message in capfd.readouterr().err.splitlines()[-1]
     assert not Path("a").exists() and not Path("b").exists()

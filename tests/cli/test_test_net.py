@@ -25,20 +25,28 @@ def test_later_weights_win(golden_run: Path, capfd: pytest.CaptureFixture[str]) 
     assert_same_messages(messages(capfd.readouterr().err), messages((golden_run / "test.log").read_text()))
 
 
-def test_a_net_that_has_to_be_fed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Training too."""
+def test_input_blobs_are_zeros(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """As Caffe has them before anyone writes there; training and its test net too. Loss 1/(2 2) sum (2 - 0)^2."""
     net, solver, weights = tmp_path / "fed.prototxt", tmp_path / "solver.prototxt", tmp_path / "fed.caffemodel"
     net.write_text("""
-        layer { name: "d" type: "Input" top: "x" top: "y" input_param { shape { dim: 2 dim: 3 } } }
-        layer { name: "loss" type: "EuclideanLoss" bottom: "x" bottom: "y" top: "loss" }
-        layer { name: "ip" type: "InnerProduct" bottom: "x" top: "ip" inner_product_param { num_output: 1 } }
+        layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 } } }
+        layer { name: "y" type: "Input" top: "y" input_param { shape { dim: 2 dim: 1 } } }
+        layer { name: "ip" type: "InnerProduct" bottom: "x" top: "ip"
+                inner_product_param { num_output: 1 bias_filler { value: 2 } } }
+        layer { name: "loss" type: "EuclideanLoss" bottom: "ip" bottom: "y" top: "loss" }
     """)
-    solver.write_text(f'net: "{net}" base_lr: 1 lr_policy: "fixed" max_iter: 1 snapshot_prefix: "{tmp_path}/s"')
+    solver.write_text(f"""
+        net: "{net}" base_lr: 0.25 lr_policy: "fixed" max_iter: 1 display: 1 test_iter: 1 test_interval: 1
+        snapshot_prefix: "{tmp_path}/s"
+    """)
     Net(net).save_weights(weights)
-    for command, argv in ((main, ["--model", str(net), "--weights", str(weights)]), (train, ["--solver", str(solver)])):
-        assert command(argv) == 2
-        line = capfd.readouterr().err.splitlines()[-1]
-        assert line == f"{argv[1]}: expected a net that reads data of its own, got one with the inputs x, y"
+    assert main(["--model", str(net), "--weights", str(weights), "--iterations=2"]) == 0
+    assert messages(capfd.readouterr().err)[-3:-1] == ["Batch 1, loss = 2", "Loss: 2"]
+    assert train(["--solver", str(solver)]) == 0
+    log = messages(capfd.readouterr().err)
+    assert [line for line in log if "Test net output" in line] == [
+        "    Test net output #0: loss = 2 (* 1 = 2 loss)", "    Test net output #0: loss = 1.125 (* 1 = 1.125 loss)"
+    ]  # fmt: skip
 
 
 def test_wrong_input(golden_run: Path, capfd: pytest.CaptureFixture[str]) -> None:

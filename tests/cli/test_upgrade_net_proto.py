@@ -102,7 +102,7 @@ def test_what_cannot_be_upgraded(capsys: pytest.CaptureFixture[str]) -> None:
         "h5": "h5: an HDF5 file; expected Caffe's binary proto format",
         "nowhere": "nowhere: no such file",
         ".": ".: is a directory",
-        "old_solver.prototxt": "NetParameter has no field",
+        "old_solver.prototxt": "old_solver.prototxt: expected a net, got a solver; --solver takes solvers",
     }.items():
         assert main([source, "out"]) == 2
         error = capsys.readouterr().err.splitlines()[-1]

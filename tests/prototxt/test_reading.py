@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -67,6 +69,28 @@ def test_errors_in_a_file_carry_its_name(tmp_path: Path) -> None:
     with pytest.raises(PrototxtError) as caught:
         read_solver(file)
     assert str(caught.value) == f'{file}:2:1: SolverParameter has no field "max_itr"; closest: max_iter'
+
+
+NET_FOR_SOLVER = "expected a solver, got a net; nets go to --model or a solver's `net`, not to --solver"
+
+
+@pytest.mark.parametrize(
+    "read, text, problem",
+    [
+        (read_net, 'base_lr: 0.1\nnet: "n.prototxt"\n', "expected a net, got a solver; --solver takes solvers"),
+        (read_net, 'base_lr: 0.1\nnett: "n.prototxt"\n', 'NetParameter has no field "base_lr"'),
+        (read_solver, NET, NET_FOR_SOLVER),
+        (read_solver, 'name: "n"\nlayers { type: RELU }\n', NET_FOR_SOLVER),
+        (read_solver, 'name: "n"\nlayers { type: RELUU }\n', 'SolverParameter has no field "name"'),
+    ],
+)
+def test_a_net_and_a_solver_in_each_others_place(
+    read: Callable[[object], object], text: str, problem: str, tmp_path: Path
+) -> None:
+    (tmp_path / "x.prototxt").write_text(text)
+    for source in (tmp_path / "x.prototxt", text):
+        with pytest.raises(PrototxtError, match=f"^(<text>|.*/x.prototxt)(:1:1)?: {re.escape(problem)}"):
+            read(source)
 
 
 def test_solvers_are_read_the_same_way() -> None:

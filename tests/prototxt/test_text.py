@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from textwrap import dedent
 
 import pytest
@@ -79,6 +80,25 @@ def test_errors_name_file_line_and_column(text: str, line: int, column: int, pat
     assert str(error).startswith(f"net.prototxt:{line}:{column}: ")
     assert pattern in error.problem
     assert "\n" not in str(error) and "caffe_compat" not in str(error)
+
+
+UNKNOWN_IN_LAYERS = [  # text, what stands between the place and the problem
+    ('layer { name: "a" type: "ReLU" }\nlayer {\n  name: "data"  # { "x\n  type: "AnnotatedData"\n'
+     '  param { name: "w" }\n  transform_param {\n    resize_param { } } }', ' layer "data" (AnnotatedData):'),
+    ("layer { type: 'AnnotatedData' top: 'x' annotated_data_param { } }", ' layer "" (AnnotatedData):'),
+    ("layers { name: 'fc 1/x' type: INNER_PRODUCT blobs_rl: 1 }", ' layer "fc 1/x" (INNER_PRODUCT):'),
+    ("layers: { layer { name: 'v0' type: 'conv' colour: 1 } }", ' layer "v0" (conv):'),
+    ("layer { name: 'a' pooling_param { pool: MAXX } }", ' layer "a":'),
+    ("layer { bias_param { filler { type: 'xavier' } } colour: 1 }", ""),
+    ("layer { name: 'a' } colour: 1", ""),
+    ("colour: 1 layer { name: 'a' }", ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "layer"), UNKNOWN_IN_LAYERS)
+def test_the_layer_of_an_unknown_field_is_named(text: str, layer: str) -> None:
+    with pytest.raises(PrototxtSyntaxError, match=rf"^net:\d+:\d+:{re.escape(layer)} [\w.]+ has no "):
+        parse_text(text, caffe_pb2.NetParameter(), "net")
 
 
 def test_the_line_itself_is_not_repeated_in_the_error() -> None:

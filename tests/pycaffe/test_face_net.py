@@ -418,10 +418,16 @@ def test_mode_and_layer_types() -> None:
     assert "Convolution" in caffe.layer_type_list() and (caffe.TRAIN, caffe.TEST) == (0, 1)
     caffe.set_mode_cpu()
     if not torch.cuda.is_available():
-        with pytest.raises(RuntimeError, match="no CUDA device"):
-            caffe.set_mode_gpu()
-        with pytest.raises(ValueError, match="GPU number"):
-            caffe.set_device(0)
+        for call in (caffe.set_mode_gpu, lambda: caffe.set_device(0)):
+            with pytest.raises(RuntimeError, match="^set_(mode_gpu|device): no CUDA device"):
+                call()
+
+
+def test_a_device_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(ValueError, match="set_device: expected a GPU number below 2, got 2"):
+        caffe.set_device(2)
 
 
 def test_a_net_follows_the_mode(net: caffe.Net) -> None:

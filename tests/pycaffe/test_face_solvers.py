@@ -129,6 +129,23 @@ def test_test_nets_see_the_train_nets_weights_and_keep_the_last_batch(golden_run
     assert np.shares_memory(other.params["conv1"][0].data, solver.net.params["conv1"][0].data)
 
 
+def test_a_step_takes_what_is_in_the_input_blobs() -> None:
+    """Zeros at first, then what the script puts there, for as long as it leaves it."""
+    solver = caffe.get_solver(parse_text("""
+        base_lr: 0 lr_policy: "fixed" snapshot_after_train: false net_param {
+          layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 } } }
+          layer { name: "sum" type: "Reduction" bottom: "x" top: "sum" loss_weight: 1 }
+        }
+    """, SolverParameter()))  # fmt: skip
+    losses = []
+    for value in (None, 3, None):
+        if value is not None:
+            solver.net.blobs["x"].data[...] = value
+        solver.step(1)
+        losses.append(float(solver.net.blobs["sum"].data))
+    assert losses == [0, 6, 6]
+
+
 def test_callbacks_come_before_and_after_the_passes(golden_run: Path) -> None:
     """A callback that clears the gradients leaves nothing but weight decay's share of the update."""
     solver = caffe.get_solver("solver_BINARYPROTO.prototxt")

@@ -150,10 +150,15 @@ def test_what_cannot_be_resumed_from(snapshot: str) -> None:
     refuses(solver, snapshot, "s_iter_2.caffemodel: no such file")
 
 
-def test_a_history_of_another_net(snapshot: str) -> None:
-    state = read_solverstate(snapshot)
-    write_solverstate("other.solverstate", SolverState(2, [state.history[0], *state.history[:2]]))
-    refuses(make_solver(""), "other.solverstate", r"other.solverstate: history\[1\]: expected 3 numbers, got 1")
+@pytest.mark.parametrize("kind, index, name", [("SGD", 2, "param 1"), ("Adam", 4, "param 0")])
+def test_a_history_of_another_net(kind: str, index: int, name: str) -> None:
+    """The layer and its parameter are named; Adam has two moments of each of the three."""
+    solver = make_solver(f'momentum: 0.9 type: "{kind}"')
+    history = [np.zeros(blob.shape) for blob in solver.history]
+    wanted, history[index] = history[index].size, np.zeros(7)
+    write_solverstate("other.solverstate", SolverState(2, history))
+    problem = rf'layer "ip": history\[{index}\]: of {name}: expected {wanted} numbers, got 7'
+    refuses(solver, "other.solverstate", f"other.solverstate: {problem}")
 
 
 def test_legacy_shapes_of_the_history_are_taken(snapshot: str) -> None:
