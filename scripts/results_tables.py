@@ -1,47 +1,7 @@
-"""Write the tables of docs/results/*.md anew from the results beside them, between their markers.
+"""Write the tables of docs/results/*.md anew from the results beside them."""
 
-    <!-- table: cifar10n seeds 3 -->
-    ...
-    <!-- end of table -->
+from caffe_compat.evaluation.experiments.documents import documents, with_tables
 
-`python scripts/results_tables.py` rewrites the files; the tests hold them against the results with the same functions.
-"""
-
-import json
-import re
-from pathlib import Path
-
-from caffe_compat.evaluation.experiments.catalogue import RECIPES
-from caffe_compat.evaluation.experiments.jobs import REPOSITORY
-from caffe_compat.evaluation.experiments.results import Result, parse_result
-from caffe_compat.evaluation.experiments.table import Table
-
-RESULTS = REPOSITORY / "docs" / "results"
-TABLE = re.compile(r"(<!-- table: (\w+) seeds (\d+) -->\n)(.*?)(<!-- end of table -->)", re.DOTALL)
-
-
-def results_of(recipe: str) -> dict[tuple[str, int], Result]:
-    """The committed results of a recipe by (stage, seed)."""
-    found = (parse_result(json.loads(path.read_text())) for path in sorted((RESULTS / recipe).glob("seed_*/*.json")))
-    return {(result.stage, result.seed): result for result in found}
-
-
-def with_tables(document: str) -> str:
-    """The document's text with each table made anew."""
-
-    def table(match: re.Match[str]) -> str:
-        head, name, seeds, _, end = match.groups()
-        made = Table(RECIPES[name], results_of(name), range(1, int(seeds) + 1)).markdown()
-        return f"{head}\n{made}\n{end}"
-
-    return TABLE.sub(table, document)
-
-
-def documents() -> list[Path]:
-    return [path for path in sorted(RESULTS.glob("*.md")) if TABLE.search(path.read_text())]
-
-
-if __name__ == "__main__":
-    for path in documents():
-        path.write_text(with_tables(path.read_text()))
-        print(f"wrote {path.relative_to(REPOSITORY)}")
+for path in documents():
+    path.write_text(with_tables(path.read_text()))
+    print(f"wrote {path}")

@@ -1,17 +1,14 @@
 """The tables in docs/results are those of the results beside them, and these are of the recipes as they stand."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
 from caffe_compat.evaluation.experiments.catalogue import RECIPES
-from caffe_compat.evaluation.experiments.jobs import REPOSITORY, Job
+from caffe_compat.evaluation.experiments.documents import RESULTS, TABLE, documents, with_tables
+from caffe_compat.evaluation.experiments.jobs import Job
 from caffe_compat.evaluation.experiments.results import parse_result, settings_digest
-
-sys.path.insert(0, str(REPOSITORY / "scripts"))
-from results_tables import RESULTS, TABLE, documents, with_tables  # noqa: E402
 
 FILES = [path for name in RECIPES for path in sorted((RESULTS / name).glob("seed_*/*.json"))]
 

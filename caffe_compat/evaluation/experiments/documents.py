@@ -1,0 +1,43 @@
+"""The tables in docs/results/*.md, made from the results that are committed beside them, between these markers:
+
+    <!-- table: cifar10n seeds 3 -->
+    ...
+    <!-- end of table -->
+
+``python scripts/results_tables.py`` writes them anew; a test holds the documents against the results.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from caffe_compat.evaluation.experiments.catalogue import RECIPES
+from caffe_compat.evaluation.experiments.jobs import REPOSITORY
+from caffe_compat.evaluation.experiments.results import Result, parse_result
+from caffe_compat.evaluation.experiments.table import Table
+
+RESULTS = REPOSITORY / "docs" / "results"
+TABLE = re.compile(r"(<!-- table: (\w+) seeds (\d+) -->\n)(.*?)(<!-- end of table -->)", re.DOTALL)
+
+
+def results_of(recipe: str) -> dict[tuple[str, int], Result]:
+    """The committed results of a recipe by (stage, seed)."""
+    found = (parse_result(json.loads(path.read_text())) for path in sorted((RESULTS / recipe).glob("seed_*/*.json")))
+    return {(result.stage, result.seed): result for result in found}
+
+
+def with_tables(document: str) -> str:
+    """The document's text with each table made anew."""
+
+    def table(match: re.Match[str]) -> str:
+        head, name, seeds, _, end = match.groups()
+        made = Table(RECIPES[name], results_of(name), range(1, int(seeds) + 1)).markdown()
+        return f"{head}\n{made}\n{end}"
+
+    return TABLE.sub(table, document)
+
+
+def documents() -> list[Path]:
+    return [path for path in sorted(RESULTS.glob("*.md")) if TABLE.search(path.read_text())]
