@@ -20,7 +20,7 @@ EVERYTHING = {
     layout.CLEAN_TRAIN, layout.TEST, layout.NTYPE_TRAIN, layout.NTYPE_VAL, layout.MIXED_IMAGES, layout.MIXED_INDEX,
     layout.MIXED_INDEX + ".group.json", layout.MIXED_CLEAN_LABELS, layout.MIXED_NOISY_LABELS, layout.MIXED_NTYPE_LABELS,
     layout.MIXED_TRUTH_LABELS, layout.MEAN, layout.CONFUSION, layout.CONFUSION_NPY, layout.PAIRS, layout.NOISE_TYPES,
-    layout.NAMES, layout.TRUTH,
+    layout.NAMES, layout.TRUTH, layout.TRANSITION, layout.NOISE_TYPE_LOG_PRIOR,
 }  # fmt: skip
 
 
@@ -51,6 +51,13 @@ def test_everything_the_nets_read(tmp_path: Path, write: object) -> None:
     estimate = estimate_confusion(labels["worse"][:20], labels["clean"][:20], 10)
     blob = read_blobproto_file(out / layout.CONFUSION)
     np.testing.assert_array_equal(blob, estimate.confusion.astype(np.float32)[None, None])
+    counted = np.zeros((10, 10))
+    for clean_label, noisy_label in zip(labels["clean"][:20], labels["worse"][:20], strict=True):
+        counted[noisy_label, clean_label] += 1 / np.sum(labels["clean"][:20] == clean_label)
+    np.testing.assert_allclose(read_blobproto_file(out / layout.TRANSITION)[0, 0], counted, atol=1e-6)
+    shares = np.bincount(estimate.noise_types, minlength=3) + 1
+    log_prior = read_blobproto_file(out / layout.NOISE_TYPE_LOG_PRIOR)
+    np.testing.assert_allclose(log_prior, np.log(shares / shares.sum())[None, None, None], atol=1e-6)
     pairs = list(read_pairs(out / layout.PAIRS, 10))
     assert [(clean, noisy) for _, clean, noisy in pairs] == list(
         zip(labels["clean"][:20].tolist(), labels["worse"][:20].tolist(), strict=True)
