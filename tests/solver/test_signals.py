@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 
 import pytest
 
@@ -26,6 +27,15 @@ def test_effects(sigint: Action, sighup: Action) -> None:
         assert [request(), request()] == [sighup, sigint]
 
 
+@pytest.fixture
+def sigint_raises() -> Iterator[None]:
+    """A shell's background job inherits SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("sigint_raises")
 def test_the_handlers_of_before_come_back() -> None:
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGHUP)
     with pytest.raises(RuntimeError), signal_actions():
