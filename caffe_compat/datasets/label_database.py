@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from caffe_compat.errors import DataError, expected_got
 from caffe_compat.label_noise.confusion import IntArray
 
 _AT_ONCE = 10_000
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 
 def read_labels(reader: Reader) -> IntArray:
@@ -27,17 +31,31 @@ def read_labels(reader: Reader) -> IntArray:
 def _chunks(reader: Reader) -> Iterator[IntArray]:
     for start in range(0, len(reader), _AT_ONCE):
         positions = range(start, min(start + _AT_ONCE, len(reader)))
-        datums = [parse_datum(record) for record in reader.read_all(positions)]
+        datums = list(_each(reader, positions, parse_datum, reader.read_all(positions)))
         stack = stack_raw(datums)
-        values = np.stack([decode_datum(datum) for datum in datums]) if stack is None else stack
-        labels = values.reshape(len(datums), -1)
-        if labels.shape[1] != 1:
-            problem = f"expected a label database, records of one number each, got records of {labels.shape[1]}"
-            raise DataError(problem, path=reader.path)
-        column = labels[:, 0].astype(np.int64)
-        bad = np.flatnonzero((column != labels[:, 0]) | (column < NO_LABEL))
+        arrays = list(_each(reader, positions, decode_datum, datums)) if stack is None else stack
+        for position, array in zip(positions, arrays, strict=True):
+            if array.size != 1:
+                wanted = "expected a label database, records of one number each"
+                raise DataError(f"{wanted}, got {array.size} in record {_key(reader, position)}", path=reader.path)
+        values = np.fromiter((array.item() for array in arrays), np.float64, len(arrays))
+        bad = np.flatnonzero(~(np.isfinite(values) & (values >= NO_LABEL) & (values == np.floor(values))))
         if len(bad):
-            key = os.fsdecode(reader.key(positions[bad[0]]))
-            wanted = expected_got(f"a whole number >= {NO_LABEL}", float(labels[bad[0], 0]))
-            raise DataError(f"record {key}: {wanted}", path=reader.path)
-        yield column
+            wanted = expected_got(f"a whole number >= {NO_LABEL}", float(values[bad[0]]))
+            raise DataError(f"record {_key(reader, positions[bad[0]])}: {wanted}", path=reader.path)
+        yield values.astype(np.int64)
+
+
+def _each(
+    reader: Reader, positions: Sequence[int], function: Callable[[_Item], _Result], items: Iterable[_Item]
+) -> Iterator[_Result]:
+    """``function`` of the record's item for each position. Raises: DataError with the record's place in front."""
+    for position, item in zip(positions, items, strict=True):
+        try:
+            yield function(item)
+        except DataError as exc:
+            raise DataError(f"record {_key(reader, position)}: {exc.problem}", path=reader.path) from exc
+
+
+def _key(reader: Reader, position: int) -> str:
+    return os.fsdecode(reader.key(position))

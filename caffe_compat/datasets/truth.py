@@ -6,6 +6,7 @@ import csv
 import os
 from collections.abc import Iterable
 
+from caffe_compat.datasets.whole_numbers import whole_number
 from caffe_compat.errors import DataError, expected_got
 
 KEY, TRUE = "key", "true"
@@ -23,8 +24,8 @@ def read_truth(path: str | os.PathLike[str], num_classes: int) -> dict[str, int]
             for row in reader:
                 place = f"{os.fspath(path)}:{reader.line_num}"
                 key, text = row[KEY], row[TRUE]
-                label = int(text) if text and text.isascii() and text.isdecimal() else -1
-                if not 0 <= label < num_classes:
+                label = whole_number(text or "")
+                if label is None or label >= num_classes:
                     raise DataError(
                         expected_got(f"a whole number in [0, {num_classes})", repr(text)), path=place, field=TRUE
                     )

@@ -135,7 +135,7 @@ def fails(case: ScoringCase, capsys: pytest.CaptureFixture[str], *lists: Path) -
     return capsys.readouterr().err.strip()
 
 
-@pytest.mark.parametrize("label", ["4", "-1", "jacket", "1.0"])
+@pytest.mark.parametrize("label", ["4", "-1", "jacket", "1.0", "9" * 5000], ids=lambda label: label[:8])
 def test_a_decision_that_is_no_label(case: ScoringCase, capsys: pytest.CaptureFixture[str], label: str) -> None:
     decide(case.folder / "lists", lambda _: label)
     message = fails(case, capsys)

@@ -13,6 +13,7 @@ from caffe_compat.datasets.check.listed import Listed, check_files, check_labels
 from caffe_compat.datasets.check.subjects import Subject
 from caffe_compat.datasets.cifar10n.csv_layout import TEST, TRAIN
 from caffe_compat.datasets.cifar10n.source import CLASS_NAMES, HUMAN_LABELS
+from caffe_compat.datasets.whole_numbers import signed_number
 from caffe_compat.errors import DataError, expected_got
 
 _FILE, _CLEAN = "file", "clean"
@@ -49,9 +50,9 @@ def _read(path: Path, findings: Findings) -> _Columns:
         columns: _Columns = {name: [] for name in header if name in (_CLEAN, *HUMAN_LABELS)}
         for row in reader:
             for name, entries in columns.items():
-                is_label = row[name].removeprefix("-").isdecimal()
-                entries.append(Listed(row[_FILE], int(row[name]) if is_label else None, reader.line_num))
-                if not is_label:
+                label = signed_number(row[name])
+                entries.append(Listed(row[_FILE], label, reader.line_num))
+                if label is None:
                     detail = f"{name}: {row[name]!r} is not a label"
                     findings.add("malformed_line", Place(path.name, reader.line_num, key=row[_FILE], detail=detail))
     return columns

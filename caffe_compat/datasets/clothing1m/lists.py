@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from caffe_compat.datasets.clothing1m.problems import CONFLICTING, MALFORMED, OUT_OF_RANGE, Problem
-from caffe_compat.datasets.whole_numbers import whole_number
+from caffe_compat.datasets.whole_numbers import signed_number
 from caffe_compat.errors import DataError, expected_got
 
 NAMES = "category_names_eng.txt"
@@ -92,10 +92,7 @@ def _read_labels(path: Path, num_classes: int) -> tuple[dict[str, int], list[Pro
 def split_line(line: str) -> tuple[str, int | None]:
     """The key and the label of a line ``key label``; the label is None where there is none."""
     key, _, text = line.strip().rpartition(" ")
-    size = whole_number(text.removeprefix("-"))
-    if not key or size is None:
-        return key.rstrip(), None
-    return key.rstrip(), -size if text.startswith("-") else size
+    return key.rstrip(), signed_number(text) if key else None
 
 
 def _lines(path: Path) -> list[str]:

@@ -21,6 +21,7 @@ from caffe_compat.evaluation.experiments.training_log import TrainingLog
 from caffe_compat.evaluation.figures.predictions import Example
 from caffe_compat.evaluation.label_quality.scores_file import TYPES, read_scores
 from caffe_compat.evaluation.metrics import BoolArray, FloatArray, IntArray
+from caffe_compat.npy_files import map_npy
 
 _LABELS = ("noisy", "true_1", "true_2", "true_3", "suggested", "truth", "clean")
 _PROBABILITIES = (
@@ -132,9 +133,9 @@ def _test_loss(history: Mapping[int, Mapping[str, float]]) -> dict[int, float]:
 
 def _matrix(path: Path, num_classes: int) -> FloatArray:
     try:
-        matrix = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as exc:
-        raise DataError(f"not a .npy file: {exc}", path=str(path)) from exc
+        matrix = map_npy(path)
+    except ValueError as exc:
+        raise DataError(str(exc), path=str(path)) from exc
     if matrix.shape != (num_classes, num_classes):
         wanted = f"shape {(num_classes, num_classes)}, a row and a column for each class of {layout.NAMES}"
         raise DataError(expected_got(wanted, matrix.shape), path=str(path))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from caffe_compat.datasets import layout
 from caffe_compat.datasets.pairs import Pair
+from caffe_compat.datasets.whole_numbers import whole_number
 from caffe_compat.errors import DataError, expected_got
 from caffe_compat.evaluation.label_quality.ranked_lists import DECISION, INDEX
 
@@ -59,8 +60,9 @@ def _decisions(file: Path, names: Sequence[str]) -> Iterator[tuple[str, Pair]]:
 
 
 def _label(text: str, names: Sequence[str], place: str, field: str) -> int:
-    if text.isascii() and text.isdecimal() and int(text) < len(names):
-        return int(text)
+    number = whole_number(text)
+    if number is not None and number < len(names):
+        return number
     if names.count(text) == 1:
         return names.index(text)
     wanted = f"a label in [0, {len(names)}) or one of {', '.join(names)}"

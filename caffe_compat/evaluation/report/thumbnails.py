@@ -31,16 +31,19 @@ def thumbnails(database: str, backend: str, paths: Iterable[str]) -> dict[str, s
             positions.setdefault(path, position)
     if missing := sorted(wanted - positions.keys()):
         raise DataError(f"{len(missing)} images of the scores are not in it, e.g. {missing[0]!r}", path=database)
-    return {
-        path: _data_uri(decode_datum(parse_datum(reader.read(position)), DECODE_COLOR), f"{database}: {path}")
-        for path, position in sorted(positions.items(), key=lambda item: item[1])
-    }
+    uris = {}
+    for path, position in sorted(positions.items(), key=lambda item: item[1]):
+        try:
+            uris[path] = _data_uri(decode_datum(parse_datum(reader.read(position)), DECODE_COLOR))
+        except DataError as exc:
+            raise DataError(exc.problem, path=f"{database}: {path}") from exc
+    return uris
 
 
-def _data_uri(image: np.ndarray, place: str) -> str:
+def _data_uri(image: np.ndarray) -> str:
     """Shapes: image (C, H, W), BGR or grey."""
     if image.shape[0] not in (1, 3):
-        raise DataError(expected_got("an image of 1 or 3 channels", image.shape[0]), path=place)
+        raise DataError(expected_got("an image of 1 or 3 channels", image.shape[0]))
     pixels: np.ndarray = np.ascontiguousarray(image.transpose(1, 2, 0).clip(0, 255).astype(np.uint8))
     height, width = pixels.shape[:2]
     if (shrink := LARGEST_SIDE / max(height, width)) < 1:

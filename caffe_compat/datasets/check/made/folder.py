@@ -19,6 +19,7 @@ from caffe_compat.datasets.mixing import ALL_LABELS
 from caffe_compat.datasets.pairs import Pair, read_noise_types, read_pairs
 from caffe_compat.errors import CaffeCompatError
 from caffe_compat.label_noise.confusion import IntArray
+from caffe_compat.npy_files import map_npy
 from caffe_compat.weights import read_blobproto_file
 
 HELD_OUT = (layout.VAL, layout.TEST)
@@ -97,7 +98,7 @@ def read_made_folder(subject: Subject, findings: Findings) -> MadeFolder:
         groups=_present({name: read(side, read_group) for name, side in sides.items()}),
         index=read(layout.MIXED_INDEX, _read_index),
         confusion=confusion,
-        confusion_npy=read(layout.CONFUSION_NPY, lambda path: np.load(path, allow_pickle=False)),
+        confusion_npy=read(layout.CONFUSION_NPY, map_npy),
         mean=read(layout.MEAN, read_blobproto_file),
         pairs=read(layout.PAIRS, lambda path: list(read_pairs(path, num_classes or _ANY_CLASS))),
         noise_types=read(layout.NOISE_TYPES, read_noise_types),
@@ -109,7 +110,7 @@ def _present(found: Mapping[str, _Content | None]) -> dict[str, _Content]:
 
 
 def _read_index(path: Path) -> IntArray:
-    index = np.load(path, allow_pickle=False)
+    index = map_npy(path)
     if index.ndim != 1 or not np.issubdtype(index.dtype, np.integer):
         raise ValueError(f"expected whole numbers of shape (N,), got {index.dtype} of shape {index.shape}")
     return index.astype(np.int64)

@@ -1,0 +1,20 @@
+"""CSV files of true labels: what is refused, with its line."""
+
+from pathlib import Path
+
+import pytest
+
+from caffe_compat.datasets.truth import read_truth
+from caffe_compat.errors import DataError
+
+
+def test_other_columns_are_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "truth.csv").write_text('key,split,true\n"a,1",train,2\nb,test,0\n')
+    assert read_truth(tmp_path / "truth.csv", 3) == {"a,1": 2, "b": 0}
+
+
+@pytest.mark.parametrize("text", ["3", "-1", "1.5", "", "\u0663", "9" * 5000], ids=lambda text: text[:8] or "none")
+def test_what_is_no_label(tmp_path: Path, text: str) -> None:
+    (tmp_path / "truth.csv").write_text(f"key,true\na,0\nb,{text}\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"truth.csv:3: true: expected a whole number in \[0, 3\), got"):
+        read_truth(tmp_path / "truth.csv", 3)
