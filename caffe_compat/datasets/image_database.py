@@ -50,5 +50,11 @@ class ImageDatabase:
 
 def path_of_key(key: bytes) -> str:
     """The path in a key ``%08d_<path>``; a key of another form is taken whole."""
-    number, underscore, path = os.fsdecode(key).partition("_")
-    return path if underscore and len(number) >= 8 and number.isdecimal() else os.fsdecode(key)
+    return split_key(key)[1]
+
+
+def split_key(key: bytes) -> tuple[int, str]:
+    """Number and path of a key ``%08d_<path>``; -1 and the whole key where it has another form."""
+    whole = os.fsdecode(key)
+    number, underscore, path = whole.partition("_")
+    return (int(number), path) if underscore and len(number) >= 8 and number.isdecimal() else (-1, whole)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import functools
 import logging
-import multiprocessing
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from caffe_compat.datasets.clothing1m.lists import (
     VAL,
     key_list_file,
 )  # fmt: skip
+from caffe_compat.datasets.workers import in_processes
 from caffe_compat.demo import noise, noise_beyond_model
 from caffe_compat.demo.noise import Label
 from caffe_compat.demo.picture import draw_picture
@@ -33,7 +33,7 @@ logger = logging.getLogger("caffe_compat")
 
 TRUTH_HEADER = ("key", "split", "true", "noise_type", "hardness", "look_alike", "noisy")
 _DRAW_LABEL = {MODEL: noise.draw_label, BEYOND_MODEL: noise_beyond_model.draw_label}
-_CHUNK = 50
+_CHUNK = 10
 _REPORTED_EVERY = 1000
 
 
@@ -63,21 +63,12 @@ def draw_files(folder: Path, plan: Plan, processes: int) -> list[Row]:
     for directory in {(folder / key_of(number)).parent for number in range(len(splits))}:
         directory.mkdir(parents=True, exist_ok=True)
     rows = []
-    for number, label in enumerate(_in_processes(folder, plan, len(splits), processes)):
+    draw = functools.partial(_draw_file, folder, plan)
+    for number, label in enumerate(in_processes(draw, range(len(splits)), processes, _CHUNK)):
         rows.append(Row(key_of(number), splits[number], label))
         if len(rows) % _REPORTED_EVERY == 0 or len(rows) == len(splits):
             logger.info("Drew %d of %d pictures.", len(rows), len(splits))
     return rows
-
-
-def _in_processes(folder: Path, plan: Plan, count: int, processes: int) -> Iterator[Label]:
-    draw = functools.partial(_draw_file, folder, plan)
-    if processes == 1:
-        yield from map(draw, range(count))
-        return
-    # Fresh processes: forking one in which OpenCV or PyTorch runs threads can hang.
-    with multiprocessing.get_context("spawn").Pool(processes, cv2.setNumThreads, (1,)) as pool:
-        yield from pool.imap(draw, range(count), _CHUNK)
 
 
 def _draw_file(folder: Path, plan: Plan, number: int) -> Label:

@@ -14,22 +14,22 @@ from caffe_compat.datasets import layout
 from caffe_compat.errors import PrototxtError
 from caffe_compat.proto import caffe_pb2
 from caffe_compat.proto.caffe_pb2 import LayerParameter, NetParameter, SolverParameter
+from caffe_compat.prototxt.deploy import NOISY_LABEL_LOSS
 
 Edit = Callable[[SolverParameter, NetParameter], None]
 
 IGNORED = -1  # the label of a record without one
-NOISY_LOSS_TYPE = "SoftmaxWithNoisyLabelLoss"
 
 
 def shuffle(solver: SolverParameter, net: NetParameter) -> None:
     """Read the training records in a new random order every round; Caffe reads them in one order for ever."""
-    for layer in _train_data(net):
+    for layer in data_layers(net, caffe_pb2.TRAIN):
         layer.data_param.shuffle = True
 
 
 def noisy_labels_only(solver: SolverParameter, net: NetParameter) -> None:
     """Train on the noisy labels alone, the clean ones unseen: the p(noisy|x) of GLC and forward correction."""
-    labels = [layer for layer in _train_data(net) if _file(layer) == layout.MIXED_TRUTH_LABELS]
+    labels = [layer for layer in data_layers(net, caffe_pb2.TRAIN) if _file(layer) == layout.MIXED_TRUTH_LABELS]
     for layer in _found(labels, net, "a training database of noisy labels taken for true"):
         layer.data_param.source = str(PurePosixPath(layer.data_param.source).with_name(layout.MIXED_NOISY_LABELS))
     for layer in net.layer:
@@ -61,8 +61,8 @@ def update_noise_lr(value: float) -> Edit:
     """Scale of the noise type scores' gradient in the noisy label loss."""
 
     def edit(solver: SolverParameter, net: NetParameter) -> None:
-        layers = [layer for layer in net.layer if layer.type == NOISY_LOSS_TYPE]
-        for layer in _found(layers, net, f"a {NOISY_LOSS_TYPE} layer"):
+        layers = [layer for layer in net.layer if layer.type == NOISY_LABEL_LOSS]
+        for layer in _found(layers, net, f"a {NOISY_LABEL_LOSS} layer"):
             layer.softmax_noisy_label_loss_param.update_noise_lr = value
 
     return edit
@@ -109,9 +109,9 @@ def constant_types(solver: SolverParameter, net: NetParameter) -> None:
 
     The scores come from a linear layer of zero weights, whose bias is the log of the frequencies.
     """
-    noisy_loss = next((layer for layer in net.layer if layer.type == NOISY_LOSS_TYPE), None)
+    noisy_loss = next((layer for layer in net.layer if layer.type == NOISY_LABEL_LOSS), None)
     if noisy_loss is None:
-        raise _missing(net, f"a {NOISY_LOSS_TYPE} layer")
+        raise _missing(net, f"a {NOISY_LABEL_LOSS} layer")
     _remove(net, lambda layer: layer.name.endswith("_ntype"))
     scores, types = noisy_loss.bottom[0], noisy_loss.bottom[1]
     layer = LayerParameter(name="log_prior_ntype", type="InnerProduct", bottom=[scores], top=[types])
@@ -124,7 +124,7 @@ def constant_types(solver: SolverParameter, net: NetParameter) -> None:
     source = noisy_loss.softmax_noisy_label_loss_param.matrix_c_filler.source
     prior = PurePosixPath(source).with_name(layout.NOISE_TYPE_LOG_PRIOR)
     layer.inner_product_param.bias_filler.source = str(prior)
-    at = next(position for position, each in enumerate(net.layer) if each.type == NOISY_LOSS_TYPE)
+    at = next(position for position, each in enumerate(net.layer) if each.type == NOISY_LABEL_LOSS)
     net.layer.insert(at, layer)
 
 
@@ -135,11 +135,7 @@ def test_on(validation: tuple[int, int], test: tuple[int, int]) -> Edit:
     """
 
     def edit(solver: SolverParameter, net: NetParameter) -> None:
-        tested = [
-            layer
-            for layer in net.layer
-            if layer.type == "Data" and any(rule.phase == caffe_pb2.TEST for rule in layer.include)
-        ]
+        tested = data_layers(net, caffe_pb2.TEST)
         if not any(_file(layer) in (layout.VAL, layout.TEST) for layer in tested):
             return
         for layer in tested:
@@ -161,12 +157,9 @@ def test_on(validation: tuple[int, int], test: tuple[int, int]) -> Edit:
     return edit
 
 
-def _train_data(net: NetParameter) -> list[LayerParameter]:
-    return [
-        layer
-        for layer in net.layer
-        if layer.type == "Data" and any(rule.phase == caffe_pb2.TRAIN for rule in layer.include)
-    ]
+def data_layers(net: NetParameter, phase: caffe_pb2.Phase) -> list[LayerParameter]:
+    """The Data layers that are there in ``phase`` alone."""
+    return [layer for layer in net.layer if layer.type == "Data" and any(rule.phase == phase for rule in layer.include)]
 
 
 def _file(layer: LayerParameter) -> str:

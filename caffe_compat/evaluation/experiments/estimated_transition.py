@@ -11,6 +11,7 @@ import torch
 from caffe_compat.data.database import open_database
 from caffe_compat.datasets import layout
 from caffe_compat.errors import DataError
+from caffe_compat.evaluation.experiments.edits import data_layers
 from caffe_compat.evaluation.experiments.jobs import Job, recipe_messages, replace_root
 from caffe_compat.evaluation.experiments.recipes import Transition, TransitionKind
 from caffe_compat.label_noise.confusion import FloatArray, IntArray
@@ -59,11 +60,7 @@ def _reading(job: Job, database: str) -> caffe_pb2.NetParameter:
     """The prediction net over a Data layer like that of the job's test net, on ``database``."""
     net = recipe_messages(job.stage)[1]
     replace_root(net, job.recipe.data_root, str(job.data))
-    data = next(
-        layer
-        for layer in net.layer
-        if layer.type == "Data" and any(rule.phase == caffe_pb2.TEST for rule in layer.include)
-    )
+    data = data_layers(net, caffe_pb2.TEST)[0]
     reading = prediction_net(net)
     reading.layer.insert(0, data)
     first = reading.layer[0]

@@ -77,7 +77,7 @@ def test_constant_types_are_the_frequencies_for_every_image(tiny_data):
     folder: Path = tiny_data("cifar", classes=10, size=32)
     net_param = changed("cifar10/ours", edits.constant_types)[1]
     replace_root(net_param, "data/cifar10n", str(folder))
-    noisy_loss = next(layer for layer in net_param.layer if layer.type == edits.NOISY_LOSS_TYPE)
+    noisy_loss = next(layer for layer in net_param.layer if layer.type == edits.NOISY_LABEL_LOSS)
     noisy_loss.top.extend(["p_true", "p_type"])
     net = Net(net_param, phase="TRAIN")
     net().clear()

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from caffe_compat.data.datum import DECODE_COLOR, decode_datum, parse_datum
 from caffe_compat.data.lmdb_store import LmdbReader
+from caffe_compat.datasets.image_database import split_key
 from caffe_compat.datasets.workers import Rate, in_processes
 from caffe_compat.errors import DataError
 from caffe_compat.label_noise.confusion import IntArray
@@ -120,8 +121,8 @@ def _scan_slice(path: str, decode: bool, count: int, start: int) -> _Slice:
     found = _Slice([], [], [], b"", [], [])
     digests = bytearray()
     for record in range(start, min(start + _RECORDS_AT_ONCE, count)):
-        content, key = reader.read(record), os.fsdecode(reader.key(record))
-        number, name = _split_key(key)
+        content, key = reader.read(record), reader.key(record)
+        number, name = split_key(key)
         found.numbers.append(number)
         found.paths.append(name)
         label, digest, shape = 0, bytes(DIGEST_BYTES), None
@@ -130,7 +131,7 @@ def _scan_slice(path: str, decode: bool, count: int, start: int) -> _Slice:
             label = datum.label
             shape, digest = _contents(datum, decode)
         except DataError as exc:
-            found.bad.append(BadRecord(record, key, exc.problem))
+            found.bad.append(BadRecord(record, os.fsdecode(key), exc.problem))
         found.labels.append(label)
         found.shapes.append(shape)
         digests += digest
@@ -150,12 +151,6 @@ def _contents(datum: caffe_pb2.Datum, decode: bool) -> tuple[Shape | None, bytes
 @functools.lru_cache(maxsize=1)
 def _reader(path: str) -> LmdbReader:
     return LmdbReader(path)
-
-
-def _split_key(key: str) -> tuple[int, str]:
-    """Number and path of a key ``%08d_<path>``; -1 and the whole key where it has another form."""
-    number, underscore, name = key.partition("_")
-    return (int(number), name) if underscore and len(number) >= 8 and number.isdecimal() else (-1, key)
 
 
 def scan_labels(path: Path) -> LabelScan:
