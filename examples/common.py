@@ -7,8 +7,10 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from resnet import RESNET10, RESNET18
@@ -17,8 +19,11 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, Subset
 
 from caffe_compat.cli.common import Parser
+from caffe_compat.datasets import layout
+from caffe_compat.datasets.torch_datasets import LabelledDataset, MixedDataset
 from caffe_compat.errors import DataError
 from caffe_compat.label_noise import mean_over_ranks
+from caffe_compat.weights import read_blobproto_file
 
 BLOCKS = {10: RESNET10, 18: RESNET18}
 _UNTIMED = 5  # steps: compiling, first allocations
@@ -30,7 +35,9 @@ Losses = dict[str, tuple[Tensor, Tensor]]  # name -> sum over the rows that have
 def parser(description: str) -> Parser:
     """Options that both examples have."""
     options = Parser(description=description)
-    options.add_argument("--data", default="data/demo", help="a data folder, e.g. of tools/make_demo_data.py")
+    options.add_argument(
+        "--data", type=Path, default=Path("data/demo"), help="a data folder, e.g. of tools/make_demo_data.py"
+    )
     options.add_argument("--pretrain_iterations", type=int, default=250, help="of each stage before the last")
     options.add_argument("--iterations", type=int, default=450, help="of the last stage: all losses together")
     options.add_argument("--batch_size", type=int, default=100, help="images a step, on all ranks together")
@@ -78,6 +85,23 @@ def end() -> None:
     """Leave the other processes."""
     if distributed.is_initialized():
         distributed.destroy_process_group()
+
+
+class Data(NamedTuple):
+    """A data folder: the mixed set, its records with a clean label and a noise type, the test set, C as (L, L)."""
+
+    mixed: MixedDataset
+    known: Subset[Any]
+    test: LabelledDataset
+    confusion: np.ndarray
+
+
+def read_data(folder: Path) -> Data:
+    """Open the data sets, with the crops that they are trained and tested on."""
+    mixed = MixedDataset(folder, Crop(random=True))
+    known = Subset(mixed, np.flatnonzero(mixed.clean >= 0).tolist())
+    test = LabelledDataset(folder / layout.TEST, Crop(random=False))
+    return Data(mixed, known, test, read_blobproto_file(folder / layout.CONFUSION)[0, 0])
 
 
 class Crop:

@@ -11,20 +11,14 @@ from the noise types. 3. Both learn together from the mixed set, with three loss
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import common
-import numpy as np
 from common import Labels, Losses, cross_entropy
 from resnet import ResNet
 from torch import Tensor, nn
-from torch.utils.data import Subset
 
 from caffe_compat import LabelNoiseLoss
 from caffe_compat.cli.common import DONE, command
-from caffe_compat.datasets import layout
-from caffe_compat.datasets.torch_datasets import LabelledDataset, MixedDataset
-from caffe_compat.weights import read_blobproto_file
 
 
 class TwoNets(nn.Module):
@@ -48,11 +42,7 @@ class TwoNets(nn.Module):
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     options = common.parser(__doc__.splitlines()[0]).parse_args(argv)
-    data = Path(options.data)
-    mixed = MixedDataset(data, common.Crop(random=True))
-    known = Subset(mixed, np.flatnonzero(mixed.clean >= 0).tolist())  # records with a clean label and a noise type
-    test = LabelledDataset(data / layout.TEST, common.Crop(random=False))
-    confusion = read_blobproto_file(data / layout.CONFUSION)[0, 0]
+    mixed, known, test, confusion = common.read_data(options.data)
     run = common.start(options)
     nets = TwoNets(len(confusion), common.BLOCKS[options.depth], options.width).to(run.device)
     noisy_loss = LabelNoiseLoss(confusion, reduction="sum").to(run.device)

@@ -11,20 +11,14 @@ records with clean labels. 2. Everything learns from the mixed set, with three l
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import common
-import numpy as np
 from common import Labels, Losses, cross_entropy
 from resnet import ResNet
 from torch import Tensor, nn
-from torch.utils.data import Subset
 
 from caffe_compat import LabelNoiseLoss
 from caffe_compat.cli.common import DONE, command
-from caffe_compat.datasets import layout
-from caffe_compat.datasets.torch_datasets import LabelledDataset, MixedDataset
-from caffe_compat.weights import read_blobproto_file
 
 
 class SharedTrunk(nn.Module):
@@ -45,11 +39,7 @@ class SharedTrunk(nn.Module):
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     options = common.parser(__doc__.splitlines()[0]).parse_args(argv)
-    data = Path(options.data)
-    mixed = MixedDataset(data, common.Crop(random=True))
-    known = Subset(mixed, np.flatnonzero(mixed.clean >= 0).tolist())  # records with a clean label and a noise type
-    test = LabelledDataset(data / layout.TEST, common.Crop(random=False))
-    confusion = read_blobproto_file(data / layout.CONFUSION)[0, 0]
+    mixed, known, test, confusion = common.read_data(options.data)
     run = common.start(options)
     net = SharedTrunk(len(confusion), common.BLOCKS[options.depth], options.width).to(run.device)
     classifier = nn.Sequential(net.trunk, net.true_label)

@@ -165,7 +165,7 @@ def test_under_torchrun_two_processes_do_as_one(examples: SimpleNamespace, data:
 
 
 def test_batches_of_two_ranks_are_those_of_one(examples: SimpleNamespace, data: str) -> None:
-    mixed = examples.resnet_two_nets.MixedDataset(data)
+    mixed = examples.common.MixedDataset(data)
     options = examples.common.parser("").parse_args(["--batch_size", "8", "--device", "cpu"])
 
     def first(rank: int, ranks: int) -> list[torch.Tensor]:
