@@ -11,67 +11,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from caffe_compat.evaluation.experiments import edits
-from caffe_compat.evaluation.experiments.edits import Edit
-from caffe_compat.evaluation.experiments.recipes import Recipe, Row, Stage, Start, Transition, TransitionKind
+from caffe_compat.evaluation.experiments.families import Family
+from caffe_compat.evaluation.experiments.recipes import Recipe, Row, Stage
 
 CLEAN_ONLY, NOISY_AS_TRUTH, OURS = "clean only", "noisy as truth", "ours"
 CLEAN_PRETRAINED, NOISY_PRETRAINED = "clean only, pre-trained", "noisy as truth, pre-trained"
 NOISY_RANDOM, NOISY_THEN_CLEAN = "noisy as truth, from random", "noisy as truth, then clean"
 BOTTOM_UP, FORWARD, GLC = "bottom-up", "forward correction", "GLC"
 CONSTANT_TYPES = "ours, p(z|x) constant"
-
-MIXED = "clean and noisy"
-
-
-def _rename(layers: Sequence[str], suffix: str) -> dict[str, str]:
-    return {layer: layer + suffix for layer in layers}
-
-
-class _Family:
-    """The stages over the nets of one folder of prototxt/, whose clean net has the layers given."""
-
-    def __init__(
-        self, folder: str, convolutions: Sequence[str], classifier: Sequence[str], every: tuple[Edit, ...] = ()
-    ) -> None:
-        self._folder, self._every = folder, every
-        self._convolutions, self._layers = convolutions, [*convolutions, *classifier]
-
-    def stage(self, name: str, solver: str | None = None, *starts: Start, change: tuple[Edit, ...] = ()) -> Stage:
-        return Stage(name, f"prototxt/{self._folder}{solver or name}_solver.prototxt", starts, (*self._every, *change))
-
-    def clean(self) -> Stage:
-        return self.stage("clean")
-
-    def ntype(self, clean: str = "clean") -> Stage:
-        return self.stage("ntype", None, Start(clean))
-
-    def noisy_as_truth(self) -> Stage:
-        return self.stage("noisy_as_truth", None, Start("clean"))
-
-    def noisy_as_truth_random(self) -> Stage:
-        return self.stage("noisy_as_truth_random", "noisy_as_truth")
-
-    def noisy_then_clean(self, *change: Edit) -> Stage:
-        return self.stage("noisy_then_clean", "clean", Start("noisy_as_truth_random"), change=change)
-
-    def bottom_up(self, clean: str = "clean") -> Stage:
-        return self.stage("bottom_up", None, Start(clean))
-
-    def joint(self, name: str = "ours", *change: Edit, clean: str = "clean", types: bool = True) -> Stage:
-        """(d): both nets, or the clean net alone where the noise types are constant."""
-        start = Start(clean, _rename(self._layers, "_clean"))
-        ntype = (Start("ntype", _rename(self._convolutions, "_ntype")),) if types else ()
-        return self.stage(name, "ours", start, *ntype, change=change)
-
-    def corrected(self) -> tuple[Stage, ...]:
-        """GLC and forward correction: a net of the noisy labels alone, then the bottom-up net over its matrices."""
-        noisy_only = self.stage("noisy_only", "noisy_as_truth", change=(edits.noisy_labels_only,))
-        bottom_up = self.bottom_up()
-        return (
-            noisy_only,
-            replace(bottom_up, name="glc", transition=Transition(TransitionKind.GOLD, "noisy_only")),
-            replace(bottom_up, name="forward", transition=Transition(TransitionKind.ANCHORS, "noisy_only")),
-        )
+OURS_RANDOM, BOTTOM_UP_RANDOM = "ours, p(y|x) from random", "bottom-up, from random"
 
 
 _QUICK = (("conv1", "conv2", "conv3"), ("ip1", "ip2"))
@@ -100,28 +48,13 @@ _FINE_TUNE = edits.schedule(base_lr=1e-4, stepsize=1000, max_iter=1500)
 _FINE_TUNE_DEMO = edits.schedule(base_lr=0.003, stepsize=300, max_iter=500)
 
 
-def _all_stages(family: _Family, fine_tune: Edit) -> tuple[Stage, ...]:
-    return (
-        family.clean(),
-        family.noisy_as_truth(),
-        family.ntype(),
-        family.joint(),
-        family.bottom_up(),
-        family.noisy_as_truth_random(),
-        family.noisy_then_clean(fine_tune),
-        *family.corrected(),
-    )
-
-
 def _published(rows: Sequence[Row], **figures: float) -> tuple[Row, ...]:
     return tuple(replace(row, published=figures.get(row.stage)) for row in rows)
 
 
-_demo = _Family("demo/", *_QUICK, every=(edits.test_on(validation=(100, 10), test=(100, 20)),))
-_cifar10 = _Family("cifar10/", *_QUICK)
-_cifar10n = _Family("cifar10/", *_QUICK, every=(edits.shuffle,))
-
-_CLEAN_AND_NTYPE = (_cifar10n.clean(), _cifar10n.ntype())
+_demo = Family("demo/", *_QUICK, every=(edits.test_on(validation=(100, 10), test=(100, 20)),))
+_cifar10 = Family("cifar10/", *_QUICK)
+_cifar10n = Family("cifar10/", *_QUICK, every=(edits.shuffle,))
 
 
 def _clothing1m_stages() -> tuple[Stage, ...]:
@@ -150,8 +83,8 @@ def _release_stages() -> tuple[Stage, ...]:
 
 
 _VAL_AND_TEST = edits.test_on(validation=(39, 367), test=(38, 277))  # 14,313 and 10,526 images, each exactly once
-_clothing1m = _Family("", *_CAFFENET, every=(_VAL_AND_TEST,))
-_release = _Family("release/", *_CAFFENET, every=(_VAL_AND_TEST,))
+_clothing1m = Family("", *_CAFFENET, every=(_VAL_AND_TEST,))
+_release = Family("release/", *_CAFFENET, every=(_VAL_AND_TEST,))
 _TABLE_2 = (
     Row(CLEAN_ONLY, "clean, from random (model 1)", "clean", 64.54),
     Row(CLEAN_PRETRAINED, "clean, from ILSVRC (2)", "clean_pretrained", 72.63),
@@ -161,6 +94,10 @@ _TABLE_2 = (
     Row(OURS, "clean, noisy and noise type, from model 2 (6)", "ours", 78.24),
 )
 _ABLATIONS: dict[str, tuple[str, Stage]] = {
+    OURS_RANDOM: (
+        "p(y|x) does not start from the clean net",
+        _cifar10n.joint("ours_random", clean=None),
+    ),
     CONSTANT_TYPES: (
         "p(z|x) the types' frequencies for all images",
         _cifar10n.joint("ours_constant_types", edits.constant_types, types=False),
@@ -226,7 +163,7 @@ RECIPES: dict[str, Recipe] = {
             title="Drawn clothes, all methods",
             data_root="data/demo",
             make_data="tools/make_demo_data.py data/demo",
-            stages=_all_stages(_demo, _FINE_TUNE_DEMO),
+            stages=_demo.every_method(_FINE_TUNE_DEMO),
             rows=_ALL_ROWS,
             compare=tuple((OURS, other) for other in _OTHERS),
             seeds=3,
@@ -264,7 +201,7 @@ RECIPES: dict[str, Recipe] = {
             title="CIFAR-10 (10,000 clean labels, 40,000 with the authors' synthetic noise of level 0.3)",
             data_root="data/cifar10n",
             make_data="tools/import_cifar10n.py ROOT data/cifar10 --synthetic_noise 0.3",
-            stages=_all_stages(_cifar10, _FINE_TUNE),
+            stages=_cifar10.every_method(_FINE_TUNE),
             rows=_published(_ALL_ROWS, clean=62.04, noisy_as_truth=65.81, ours=68.94),
             compare=tuple((OURS, other) for other in _OTHERS),
             seeds=3,
@@ -275,7 +212,7 @@ RECIPES: dict[str, Recipe] = {
             title="CIFAR-10N (10,000 clean labels, 40,000 human labels of the kind `worse`)",
             data_root="data/cifar10n",
             make_data="tools/import_cifar10n.py ROOT data/cifar10n",
-            stages=_all_stages(_cifar10n, _FINE_TUNE),
+            stages=_cifar10n.every_method(_FINE_TUNE),
             rows=_ALL_ROWS,
             compare=tuple((OURS, other) for other in _OTHERS),
             seeds=3,
@@ -285,12 +222,22 @@ RECIPES: dict[str, Recipe] = {
             title="CIFAR-10N, one change of the label noise model at a time",
             data_root="data/cifar10n",
             make_data="tools/import_cifar10n.py ROOT data/cifar10n",
-            stages=(*_CLEAN_AND_NTYPE, _cifar10n.joint(), *(stage for _, stage in _ABLATIONS.values())),
+            stages=(
+                *(_cifar10n.clean(), _cifar10n.ntype(), _cifar10n.joint(), _cifar10n.bottom_up()),
+                *(stage for _, stage in _ABLATIONS.values()),
+                _cifar10n.bottom_up_random(),
+            ),
             rows=(
                 Row(OURS, "as in `cifar10n`", "ours"),
                 *(Row(method, change, stage.name) for method, (change, stage) in _ABLATIONS.items()),
+                Row(BOTTOM_UP, "as in `cifar10n`", "bottom_up"),
+                Row(BOTTOM_UP_RANDOM, "does not start from the clean net", "bottom_up_random"),
             ),
-            compare=tuple((method, OURS) for method in _ABLATIONS),
+            compare=(
+                *((method, OURS) for method in _ABLATIONS),
+                (BOTTOM_UP_RANDOM, BOTTOM_UP),
+                (OURS_RANDOM, BOTTOM_UP_RANDOM),
+            ),
             seeds=3,
         ),
         Recipe(

@@ -1,0 +1,90 @@
+"""The trainings over the nets of one folder of prototxt/: which stage starts from which, and what is edited."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from caffe_compat.evaluation.experiments import edits
+from caffe_compat.evaluation.experiments.edits import Edit
+from caffe_compat.evaluation.experiments.recipes import Stage, Start, Transition, TransitionKind
+
+
+class Family:
+    """The stages over the nets of one folder of prototxt/.
+
+    Args:
+        folder: below prototxt/, with a slash at its end; empty for prototxt/ itself.
+        convolutions, classifier: layers of its clean net that other nets start from.
+        every: edits of all its stages, before those of a stage's own.
+    """
+
+    def __init__(
+        self, folder: str, convolutions: Sequence[str], classifier: Sequence[str], every: tuple[Edit, ...] = ()
+    ) -> None:
+        self._folder, self._every = folder, every
+        self._convolutions, self._layers = convolutions, [*convolutions, *classifier]
+
+    def stage(self, name: str, solver: str | None = None, *starts: Start, change: tuple[Edit, ...] = ()) -> Stage:
+        return Stage(name, f"prototxt/{self._folder}{solver or name}_solver.prototxt", starts, (*self._every, *change))
+
+    def clean(self) -> Stage:
+        return self.stage("clean")
+
+    def ntype(self, clean: str = "clean") -> Stage:
+        return self.stage("ntype", None, Start(clean))
+
+    def noisy_as_truth(self) -> Stage:
+        return self.stage("noisy_as_truth", None, Start("clean"))
+
+    def noisy_as_truth_random(self) -> Stage:
+        return self.stage("noisy_as_truth_random", "noisy_as_truth")
+
+    def noisy_then_clean(self, *change: Edit) -> Stage:
+        return self.stage("noisy_then_clean", "clean", Start("noisy_as_truth_random"), change=change)
+
+    def bottom_up(self, clean: str = "clean") -> Stage:
+        return self.stage("bottom_up", None, Start(clean))
+
+    def bottom_up_random(self) -> Stage:
+        return self.stage("bottom_up_random", "bottom_up")
+
+    def joint(self, name: str = "ours", *change: Edit, clean: str | None = "clean", types: bool = True) -> Stage:
+        """(d): both nets, or the clean net alone where the noise types are constant.
+
+        Args:
+            clean: the stage that p(y|x) starts from; None: from random.
+        """
+        starts = []
+        if clean is not None:
+            starts.append(Start(clean, _rename(self._layers, "_clean")))
+        if types:
+            starts.append(Start("ntype", _rename(self._convolutions, "_ntype")))
+        return self.stage(name, "ours", *starts, change=change)
+
+    def corrected(self) -> tuple[Stage, ...]:
+        """GLC and forward correction: a net of the noisy labels alone, then the bottom-up net over its matrices."""
+        noisy_only = self.stage("noisy_only", "noisy_as_truth", change=(edits.noisy_labels_only,))
+        bottom_up = self.bottom_up()
+        return (
+            noisy_only,
+            replace(bottom_up, name="glc", transition=Transition(TransitionKind.GOLD, "noisy_only")),
+            replace(bottom_up, name="forward", transition=Transition(TransitionKind.ANCHORS, "noisy_only")),
+        )
+
+    def every_method(self, fine_tune: Edit) -> tuple[Stage, ...]:
+        """The paper's methods and the literature's; ``fine_tune`` is the schedule of noisy as truth, then clean."""
+        return (
+            self.clean(),
+            self.noisy_as_truth(),
+            self.ntype(),
+            self.joint(),
+            self.bottom_up(),
+            self.noisy_as_truth_random(),
+            self.noisy_then_clean(fine_tune),
+            *self.corrected(),
+        )
+
+
+def _rename(layers: Sequence[str], suffix: str) -> dict[str, str]:
+    return {layer: layer + suffix for layer in layers}
