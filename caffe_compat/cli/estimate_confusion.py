@@ -18,6 +18,7 @@ from caffe_compat.datasets.pairs import count_pairs_in, read_pairs, require_regu
 from caffe_compat.errors import DataError, expected_got
 from caffe_compat.files import atomic_path
 from caffe_compat.label_noise.confusion import NOISE_TYPE_NAMES, ConfusionEstimate, estimate_from_counts
+from caffe_compat.label_noise.transitions import noise_type_losses
 
 
 @command
@@ -114,3 +115,5 @@ def _table(estimate: ConfusionEstimate, names: Sequence[str]) -> Iterator[str]:
     total, wrong = samples.sum(), samples.sum() - by_type[:, 0].sum()
     types = " ".join(f"{count:11d}" for count in by_type.sum(axis=0))
     yield f"{'all':>5} {'':<{width}} {total:9d} {wrong:9d} {'':>12} {types}"
+    constant, of_class = noise_type_losses(estimate)
+    yield f"log loss of p(z|x): {constant:.3f} nats for these frequencies, {of_class:.3f} for those of the true class"

@@ -1,4 +1,4 @@
-"""p(noisy | true) for the baselines that know one matrix for all images: three ways to estimate it.
+"""What the pairs say of all images alike: p(noisy | true), in three ways for the baselines, and the noise types' share.
 
 All matrices are (L, L) float64 indexed [noisy, true]; columns sum to 1. Unlike the matrix of confusing noise they have
 the right labels on their diagonal.
@@ -56,6 +56,23 @@ def noise_type_log_prior(estimate: ConfusionEstimate) -> FloatArray:
     """Log of the three noise types' frequencies among the pairs, (3,); one more of each, so that none is impossible."""
     counts = estimate.noise_type_counts().sum(axis=0) + 1
     return np.log(counts / counts.sum())
+
+
+def noise_type_losses(estimate: ConfusionEstimate) -> tuple[float, float]:
+    """Mean -log p, in nats, of the pairs' noise types under their frequencies, and under those of each true class.
+
+    A p(z|x) whose loss on held-out pairs is above the first says less than a constant; one that knew the true class of
+    every image and nothing else would reach the second.
+    """
+    by_class = estimate.noise_type_counts()
+    return _mean_surprise(by_class.sum(axis=0, keepdims=True)), _mean_surprise(by_class)
+
+
+def _mean_surprise(counts: IntArray) -> float:
+    """Of each row's samples under the row's frequencies; 0 without samples."""
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    surprise = -np.log(share, where=counts > 0, out=np.zeros(share.shape))
+    return float((counts * surprise).sum() / max(counts.sum(), 1))
 
 
 def _columns_sum_to_one(matrix: FloatArray) -> FloatArray:

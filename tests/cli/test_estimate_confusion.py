@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
 import re
 import tracemalloc
@@ -60,7 +61,12 @@ def test_prints_the_table(pairs: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert lines[2].split() == ["1", "vest", "1", "1", "1", "1.0000", "0", "0", "1"]
     assert lines[3].split() == ["2", "underwear", "1", "0", "0", "-", "1", "0", "0"]
     assert lines[4].split() == ["all", "6", "4", "2", "1", "3"]
-    assert lines[5:] == [f"wrote {tmp_path / name}" for name in ("C.binaryproto", "C.npy")]
+    constant = -(2 * math.log(2 / 6) + math.log(1 / 6) + 3 * math.log(3 / 6)) / 6
+    of_class = -(2 * math.log(1 / 4) + 2 * math.log(2 / 4)) / 6
+    assert lines[5] == (
+        f"log loss of p(z|x): {constant:.3f} nats for these frequencies, {of_class:.3f} for those of the true class"
+    )
+    assert lines[6:] == [f"wrote {tmp_path / name}" for name in ("C.binaryproto", "C.npy")]
 
 
 @pytest.mark.parametrize(

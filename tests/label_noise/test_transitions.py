@@ -1,5 +1,7 @@
 """The baselines' p(noisy | true): closed forms, and a net that knows the truth gives the matrix back."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from caffe_compat.label_noise.transitions import (
     counted_transition,
     gold_transition,
     noise_type_log_prior,
+    noise_type_losses,
 )
 
 TRUE_MATRIX = np.array([[0.7, 0.1, 0.0], [0.3, 0.8, 0.05], [0.0, 0.1, 0.95]])  # [noisy, true]
@@ -46,3 +49,15 @@ def test_quantile_passes_over_outliers():
 def test_log_prior_counts_types_and_one_more():
     counts = np.diag([50, 30, 17])
     np.testing.assert_allclose(np.exp(noise_type_log_prior(estimate_from_counts(counts))), [0.98, 0.01, 0.01])
+
+
+def test_losses_of_the_frequencies_by_hand():
+    """Class 0: 1 right, 3 called 1 (confusing); class 1: all 4 right; class 2 without samples."""
+    counts = np.array([[1, 0, 0], [3, 4, 0], [0, 0, 0]])
+    constant, of_class = noise_type_losses(estimate_from_counts(counts))
+    assert constant == pytest.approx(-(5 * math.log(5 / 8) + 3 * math.log(3 / 8)) / 8)
+    assert of_class == pytest.approx(-(math.log(1 / 4) + 3 * math.log(3 / 4)) / 8)
+
+
+def test_no_loss_without_samples():
+    assert noise_type_losses(estimate_from_counts(np.zeros((3, 3)))) == (0, 0)
