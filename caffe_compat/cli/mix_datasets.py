@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parse(argv)
     labels = [name for name in ALL_LABELS if args.truth_labels or name != layout.MIXED_TRUTH_LABELS]
     recipe = Recipe(args.clean_ratio, noisy_labels_of_clean=args.noisy_labels_of_clean is not None)
-    with output_folder(args.out, args.force) as folder:
+    with output_folder(args.out, args.force, _replaced(args)) as folder:
         mixed = mix(*_samples(args), recipe, np.random.default_rng(args.seed))
         if args.image_root is not None:
             read_image = image_reader(args.image_root, _image_format(args))
@@ -80,6 +80,12 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     if bool(args.resize_width) != bool(args.resize_height):
         parser.error("--resize_width and --resize_height go together")
     return args
+
+
+def _replaced(args: argparse.Namespace) -> list[str]:
+    """The old mixed set goes, but not the images that the new one is read from."""
+    source = Path(args.image_db).resolve() if args.image_db and not args.materialise else None
+    return [name for name in layout.MIXED_SET if (args.out / name).resolve() != source]
 
 
 def _image_format(args: argparse.Namespace) -> ImageFormat:

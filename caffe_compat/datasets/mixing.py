@@ -6,6 +6,7 @@ authors' release draws as many clean samples as there are noisy ones, and mixes 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from caffe_compat.datasets.recipe import Recipe
 from caffe_compat.datasets.samples import Samples
 from caffe_compat.errors import DataError
 from caffe_compat.label_noise.confusion import IntArray
+
+logger = logging.getLogger("caffe_compat")
 
 ALL_LABELS = (
     layout.MIXED_CLEAN_LABELS, layout.MIXED_NOISY_LABELS, layout.MIXED_NTYPE_LABELS, layout.MIXED_TRUTH_LABELS,
@@ -53,6 +56,7 @@ def mix(clean: Samples, noisy: Samples, recipe: Recipe, rng: np.random.Generator
     drawn = np.arange(len(clean))
     if recipe.clean_ratio:
         drawn = rng.integers(len(clean), size=round(recipe.clean_ratio * len(noisy)))
+        _tell_of_unread(drawn, len(clean))
     order = np.concatenate([drawn, len(clean) + np.arange(len(noisy))])
     return Mix(clean.followed_by(noisy), rng.permutation(order))
 
@@ -92,6 +96,15 @@ def _write_labels(folder: Path, ordered: Samples, group: Group, labels: Sequence
     for name, column in zip(ALL_LABELS, columns, strict=True):
         if name in labels:
             write_labels(folder / name, column, group)
+
+
+def _tell_of_unread(drawn: IntArray, count: int) -> None:
+    if unread := count - len(np.unique(drawn)):
+        logger.warning(
+            "%d of %d clean images are in none of the %d clean records drawn; a higher clean ratio reads more of them, "
+            "'none' each once",
+            *(unread, count, len(drawn)),
+        )
 
 
 def _check_lists(clean: Sequence[str], noisy: Sequence[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from caffe_compat.datasets import layout
@@ -14,11 +14,13 @@ from caffe_compat.files import atomic_directory
 
 
 @contextlib.contextmanager
-def output_folder(path: Path, force: bool = False) -> Iterator[Path]:
+def output_folder(
+    path: Path, force: bool = False, replaces: Collection[str] = layout.EVERYTHING
+) -> Iterator[Path]:
     """Yield a temporary folder beside ``path``; on success it becomes ``path``, on failure it is removed.
 
-    An existing folder is refused, or, with ``force``, its data files (the names of ``layout``) are replaced once all
-    new ones are written; anything else in it, such as snapshots, stays.
+    An existing folder is refused, or, with ``force``, the files ``replaces`` in it go once all new ones are written,
+    whether or not there are new ones of their names; anything else in it, such as snapshots, stays.
     Raises: DataError if ``path`` exists and ``force`` is not given, or it is not a folder.
     """
     if not path.exists():
@@ -26,18 +28,18 @@ def output_folder(path: Path, force: bool = False) -> Iterator[Path]:
             yield part
         return
     if not force or not path.is_dir():
-        raise DataError("exists already; --force replaces the data files in it" if path.is_dir() else
+        raise DataError("exists already; --force replaces what this command makes in it" if path.is_dir() else
                         "exists and is not a folder", path=str(path))  # fmt: skip
     part = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
     try:
         yield part
-        _replace(part, path)
+        _replace(part, path, replaces)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _replace(new: Path, old: Path) -> None:
-    for name in (*layout.DATABASES, *layout.FILES):
+def _replace(new: Path, old: Path, names: Collection[str]) -> None:
+    for name in names:
         _remove(old / name)
     for entry in new.iterdir():
         _remove(old / entry.name)

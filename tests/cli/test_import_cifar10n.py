@@ -130,7 +130,7 @@ def test_an_existing_folder_needs_force(tmp_path: Path, capsys: pytest.CaptureFi
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "clean_iter_100.caffemodel").write_text("keep me")
     assert import_(tmp_path) == 2
-    assert "out: exists already; --force replaces the data files in it" in capsys.readouterr().err
+    assert "out: exists already; --force replaces what this command makes in it" in capsys.readouterr().err
     assert import_(tmp_path, "--force") == 0
     assert {path.name for path in (tmp_path / "out").iterdir()} == EVERYTHING | {"clean_iter_100.caffemodel"}
 

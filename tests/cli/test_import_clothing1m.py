@@ -24,7 +24,7 @@ from caffe_compat.datasets import layout
 from caffe_compat.datasets.pairs import read_noise_types, read_pairs
 from caffe_compat.weights import read_blobproto_file
 
-EVERYTHING = {*layout.DATABASES, *layout.FILES} - {layout.SYNTHETIC_NOISE, layout.TRUTH}
+EVERYTHING = {*layout.EVERYTHING} - {layout.SYNTHETIC_NOISE, layout.TRUTH}
 
 
 @pytest.fixture

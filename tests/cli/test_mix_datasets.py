@@ -103,6 +103,16 @@ def test_the_seed_decides(lists: Path) -> None:
     assert orders[0] == orders[1] != orders[2]
 
 
+def test_force_replaces_the_mixed_set_alone(lists: Path) -> None:
+    assert with_root(lists) == 0
+    out = lists / "out"
+    (out / layout.CLEAN_TRAIN).mkdir()
+    (out / layout.CONFUSION).write_text("C")
+    assert run(lists, "--image_db", str(out / layout.MIXED_IMAGES), "--clean_ratio", "none", "--force") == 0
+    assert (out / layout.CLEAN_TRAIN).is_dir() and (out / layout.CONFUSION).read_text() == "C"
+    assert len(paths_of(out / layout.MIXED_IMAGES)) == len(np.load(out / layout.MIXED_INDEX)) == 25
+
+
 # --- a net over it ------------------------------------------------------------------------------------------------
 
 

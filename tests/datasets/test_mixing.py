@@ -57,6 +57,16 @@ def test_clean_samples_are_drawn_up_to_the_ratio(ratio: float) -> None:
     assert sorted(path for path in paths if path[0] == "n") == sorted(noisy.paths)
 
 
+def test_clean_samples_that_are_never_read_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    clean, noisy = samples("c", 1000, clean=np.zeros(1000)), samples("n", 100, noisy=np.zeros(100))
+    mixed = mix(clean, noisy, Recipe(1.0, False), np.random.default_rng(0))
+    unread = 1000 - len(set(mixed.in_reading_order().paths) & set(clean.paths))
+    assert f"{unread} of 1000 clean images are in none of the 100 clean records drawn" in caplog.text
+    caplog.clear()
+    mix(clean, noisy, ONCE, np.random.default_rng(0))
+    assert not caplog.records
+
+
 def test_noisy_labels_of_clean_samples_are_kept_on_demand() -> None:
     kept = small_mix(Recipe(0, noisy_labels_of_clean=True)).in_reading_order()
     assert {row[2] for row in rows(kept) if row[0] == "c, 1.png"} == {2}

@@ -37,7 +37,7 @@ def test_nothing_stays_of_a_failure(tmp_path: Path, force: bool) -> None:
 
 
 def test_an_existing_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="exists already; --force replaces the data files in it"):
+    with pytest.raises(DataError, match="exists already; --force replaces what this command makes in it"):
         with output_folder(tmp_path):
             pass
 
@@ -62,3 +62,12 @@ def test_force_replaces_data_files_only(tmp_path: Path) -> None:
     assert names(out) == ["clean_iter_100.caffemodel", layout.CLEAN_TRAIN, "my_lmdb"]
     assert (out / layout.CLEAN_TRAIN / "data.mdb").read_text() == "new"
     assert names(tmp_path) == ["out"]
+
+
+def test_a_part_of_the_data_files_can_be_replaced(tmp_path: Path) -> None:
+    for name in (layout.NAMES, layout.MIXED_INDEX, layout.MEAN):
+        (tmp_path / "out").mkdir(exist_ok=True)
+        (tmp_path / "out" / name).write_text("old")
+    with output_folder(tmp_path / "out", force=True, replaces=layout.MIXED_SET):
+        pass
+    assert names(tmp_path / "out") == sorted([layout.NAMES, layout.MEAN])
