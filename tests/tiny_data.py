@@ -37,6 +37,7 @@ def make_tiny_data(folder: Path, classes: int, size: int, records: int = 6) -> P
     transition = 0.6 * np.eye(classes, dtype=np.float32) + 0.4 * confusion(classes)
     write_blobproto_file(folder / layout.TRANSITION, transition)
     write_blobproto_file(folder / layout.NOISE_TYPE_LOG_PRIOR, np.log([[[[0.5, 0.2, 0.3]]]]).astype(np.float32))
+    (folder / layout.NAMES).write_text("".join(f"class {label}\n" for label in range(classes)))
     return folder
 
 

@@ -16,6 +16,7 @@ from caffe_compat.evaluation.experiments.catalogue import RECIPES
 from caffe_compat.evaluation.experiments.chain import Chain, StageFailed
 from caffe_compat.evaluation.experiments.confusion_table import confusion_table
 from caffe_compat.evaluation.experiments.jobs import data_folder
+from caffe_compat.evaluation.experiments.own_recipe import own_recipe
 from caffe_compat.evaluation.experiments.switches import SWITCHES, with_switches
 from caffe_compat.evaluation.experiments.table import Table
 from caffe_compat.files import atomic_path
@@ -28,7 +29,9 @@ def _parser() -> Parser:
         description="Train everything a recipe compares, from the databases on, and print the test accuracies. Stages "
         "that have finished are not run again; one that was cut goes on from its last snapshot.",
     )
-    parser.add_argument("--recipe", choices=sorted(RECIPES), required=True, help="the experiment")
+    experiment = parser.add_mutually_exclusive_group(required=True)
+    experiment.add_argument("--recipe", choices=sorted(RECIPES), help="the experiment")
+    experiment.add_argument("--nets", type=Path, help="every method over your own nets, of tools/make_nets.py")
     parser.add_argument(
         "--data", type=Path, required=True, help="its databases; a seed takes DATA/seed_<n> if it is there"
     )
@@ -61,7 +64,8 @@ def _parser() -> Parser:
 def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser()
     args = parser.parse_args(argv)
-    recipe = with_switches(RECIPES[args.recipe], _choices(parser, args.switch))
+    recipe = RECIPES[args.recipe] if args.recipe else own_recipe(args.nets)
+    recipe = with_switches(recipe, _choices(parser, args.switch))
     stages = [stage.name for stage in recipe.stages]
     if unknown := set(args.stages or ()) - set(stages):
         parser.error(f"--stages: expected some of {', '.join(stages)}, got {', '.join(sorted(unknown))}")

@@ -19,6 +19,8 @@ from caffe_compat.datasets.samples import NO_LABEL, Samples
 from caffe_compat.label_noise.confusion import ConfusionEstimate, estimate_confusion
 from caffe_compat.weights import write_blobproto_file
 
+NTYPE_TRAIN_SHARE = 0.8  # 8,000 of 10,000, as in the authors' CIFAR-10 experiment
+
 logger = logging.getLogger("caffe_compat")
 
 
@@ -71,6 +73,15 @@ def with_noise_types(samples: Samples, estimate: ConfusionEstimate) -> Samples:
     both = (samples.clean != NO_LABEL) & (samples.noisy != NO_LABEL)
     noise_type = np.where(both, estimate.noise_type_table[samples.noisy, samples.clean], NO_LABEL)
     return Samples(samples.paths, samples.clean, samples.noisy, noise_type)
+
+
+def split_noise_types(pairs: Samples) -> dict[str, Samples]:
+    """The databases with noise types: of samples that are shuffled already, the first four fifths and the rest."""
+    num_train = int(NTYPE_TRAIN_SHARE * len(pairs))
+    return {
+        layout.NTYPE_TRAIN: pairs.take(np.arange(num_train)),
+        layout.NTYPE_VAL: pairs.take(np.arange(num_train, len(pairs))),
+    }
 
 
 def _write_estimate(folder: Path, contents: Contents) -> None:

@@ -14,9 +14,7 @@ from caffe_compat.files import atomic_directory
 
 
 @contextlib.contextmanager
-def output_folder(
-    path: Path, force: bool = False, replaces: Collection[str] = layout.EVERYTHING
-) -> Iterator[Path]:
+def output_folder(path: Path, force: bool = False, replaces: Collection[str] = layout.EVERYTHING) -> Iterator[Path]:
     """Yield a temporary folder beside ``path``; on success it becomes ``path``, on failure it is removed.
 
     An existing folder is refused, or, with ``force``, the files ``replaces`` in it go once all new ones are written,

@@ -8,15 +8,13 @@ import numpy as np
 
 from caffe_compat.datasets import layout
 from caffe_compat.datasets.cifar10n.source import CLASS_NAMES, Cifar10n
-from caffe_compat.datasets.contents import Contents, estimate_from, with_noise_types
+from caffe_compat.datasets.contents import Contents, estimate_from, split_noise_types, with_noise_types
 from caffe_compat.datasets.mixing import mix
 from caffe_compat.datasets.recipe import Recipe
 from caffe_compat.datasets.samples import Samples
 from caffe_compat.datasets.synthetic_noise import corrupt, draw_transition
 from caffe_compat.errors import DataError, expected_got
 from caffe_compat.label_noise.confusion import FloatArray, IntArray
-
-NTYPE_TRAIN_SHARE = 0.8  # 8,000 of 10,000, as in the release
 
 RECIPES = {
     "release": Recipe(clean_ratio=0, noisy_labels_of_clean=False),
@@ -61,15 +59,11 @@ def build(source: Cifar10n, options: Options) -> tuple[Contents, FloatArray | No
     estimate = estimate_from(pairs, len(CLASS_NAMES))
     pairs = with_noise_types(pairs, estimate)
     shuffled = pairs.take(order_rng.permutation(len(pairs)))
-    num_ntype_train = int(NTYPE_TRAIN_SHARE * len(pairs))
     noisy = images.take(noisy_positions)
     contents = Contents(
         names=CLASS_NAMES,
         labelled={layout.CLEAN_TRAIN: shuffled, layout.TEST: Samples.of(source.test.paths, source.test.clean)},
-        typed={
-            layout.NTYPE_TRAIN: shuffled.take(np.arange(num_ntype_train)),
-            layout.NTYPE_VAL: shuffled.take(np.arange(num_ntype_train, len(pairs))),
-        },
+        typed=split_noise_types(shuffled),
         mixed=mix(pairs, Samples.of(noisy.paths, None, noisy.noisy), options.recipe, order_rng),
         mean_over=layout.MIXED_IMAGES,
         pairs=pairs,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from caffe_compat.datasets.clothing1m.lists import NOISY_TRAIN, TEST, TRAIN, VAL, Lists, key_list_file
 from caffe_compat.datasets.clothing1m.problems import Problem
+from caffe_compat.datasets.image_files import ImageFiles
 
 
 def usable(lists: Lists, image_path: Callable[[str], Path]) -> tuple[Lists, list[Problem]]:
@@ -18,7 +18,7 @@ def usable(lists: Lists, image_path: Callable[[str], Path]) -> tuple[Lists, list
     and when it would carry a held-out image into training: a noisy key that has a clean label at all, a training
     key that is also a validation or test key.
     """
-    exists = _ImageFiles(image_path)
+    exists = ImageFiles(image_path)
     keys, problems = {}, []
     for name, listed in lists.keys.items():
         kept = list(dict.fromkeys(listed))
@@ -35,7 +35,7 @@ def usable(lists: Lists, image_path: Callable[[str], Path]) -> tuple[Lists, list
     return replace(lists, keys=keys), problems
 
 
-def _reasons(lists: Lists, name: str, exists: _ImageFiles) -> Iterator[tuple[str, str, Callable[[str], bool]]]:
+def _reasons(lists: Lists, name: str, exists: ImageFiles) -> Iterator[tuple[str, str, Callable[[str], bool]]]:
     labels = lists.noisy if name == NOISY_TRAIN else lists.clean
     yield "unlabelled_key", "without a label", lambda key: key not in labels
     if name == NOISY_TRAIN:
@@ -45,20 +45,6 @@ def _reasons(lists: Lists, name: str, exists: _ImageFiles) -> Iterator[tuple[str
         reason = "that are also held out for validation or test"
         yield "key_in_two_splits", reason, lambda key: key in held_out
     yield "missing_image", "without an image file", lambda key: key not in exists
-
-
-class _ImageFiles:
-    """Whether keys have image files; every folder is listed once, which is far quicker than asking for each file."""
-
-    def __init__(self, image_path: Callable[[str], Path]) -> None:
-        self._image_path = image_path
-        self._folders: dict[str, Collection[str]] = {}
-
-    def __contains__(self, key: str) -> bool:
-        folder, name = os.path.split(self._image_path(key))
-        if folder not in self._folders:
-            self._folders[folder] = frozenset(os.listdir(folder)) if os.path.isdir(folder) else frozenset()
-        return name in self._folders[folder]
 
 
 def _repeated(keys: list[str]) -> list[str]:

@@ -21,7 +21,6 @@ BOTTOM_UP, FORWARD, GLC = "bottom-up", "forward correction", "GLC"
 CONSTANT_TYPES = "ours, p(z|x) constant"
 OURS_RANDOM, BOTTOM_UP_RANDOM = "ours, p(y|x) from random", "bottom-up, from random"
 
-
 _QUICK = (("conv1", "conv2", "conv3"), ("ip1", "ip2"))
 _CAFFENET = (("conv1", "conv2", "conv3", "conv4", "conv5"), ("fc6", "fc7"))
 
@@ -30,7 +29,7 @@ _AUTHORS_ROWS = (
     Row(NOISY_AS_TRUTH, "clean and noisy alike, from clean only", "noisy_as_truth"),
     Row(OURS, "clean, noisy and noise type, from clean only", "ours"),
 )
-_ALL_ROWS = (
+ALL_ROWS = (
     Row(CLEAN_ONLY, "clean, from random", "clean"),
     Row(NOISY_RANDOM, "clean and noisy alike, from random", "noisy_as_truth_random"),
     Row(NOISY_AS_TRUTH, "clean and noisy alike, from clean only", "noisy_as_truth"),
@@ -40,7 +39,7 @@ _ALL_ROWS = (
     Row(GLC, "clean and noisy, from clean only", "glc"),
     Row(OURS, "clean, noisy and noise type, from clean only", "ours"),
 )
-_OTHERS = (NOISY_AS_TRUTH, NOISY_RANDOM, NOISY_THEN_CLEAN, BOTTOM_UP, FORWARD, GLC)
+OTHERS = (NOISY_AS_TRUTH, NOISY_RANDOM, NOISY_THEN_CLEAN, BOTTOM_UP, FORWARD, GLC)
 
 # As the authors fine-tune at another place (the noise type net of CIFAR-10): there is no validation split to choose on.
 _FINE_TUNE = edits.schedule(base_lr=1e-4, stepsize=1000, max_iter=1500)
@@ -52,9 +51,9 @@ def _published(rows: Sequence[Row], **figures: float) -> tuple[Row, ...]:
     return tuple(replace(row, published=figures.get(row.stage)) for row in rows)
 
 
-_demo = Family("demo/", *_QUICK, every=(edits.test_on(validation=(100, 10), test=(100, 20)),))
-_cifar10 = Family("cifar10/", *_QUICK)
-_cifar10n = Family("cifar10/", *_QUICK, every=(edits.shuffle,))
+_demo = Family("prototxt/demo", *_QUICK, every=(edits.test_on(validation=(100, 10), test=(100, 20)),))
+_cifar10 = Family("prototxt/cifar10", *_QUICK)
+_cifar10n = Family("prototxt/cifar10", *_QUICK, every=(edits.shuffle,))
 
 
 def _clothing1m_stages() -> tuple[Stage, ...]:
@@ -83,8 +82,8 @@ def _release_stages() -> tuple[Stage, ...]:
 
 
 _VAL_AND_TEST = edits.test_on(validation=(39, 367), test=(38, 277))  # 14,313 and 10,526 images, each exactly once
-_clothing1m = Family("", *_CAFFENET, every=(_VAL_AND_TEST,))
-_release = Family("release/", *_CAFFENET, every=(_VAL_AND_TEST,))
+_clothing1m = Family("prototxt", *_CAFFENET, every=(_VAL_AND_TEST,))
+_release = Family("prototxt/release", *_CAFFENET, every=(_VAL_AND_TEST,))
 _TABLE_2 = (
     Row(CLEAN_ONLY, "clean, from random (model 1)", "clean", 64.54),
     Row(CLEAN_PRETRAINED, "clean, from ILSVRC (2)", "clean_pretrained", 72.63),
@@ -164,8 +163,8 @@ RECIPES: dict[str, Recipe] = {
             data_root="data/demo",
             make_data="tools/make_demo_data.py data/demo",
             stages=_demo.every_method(_FINE_TUNE_DEMO),
-            rows=_ALL_ROWS,
-            compare=tuple((OURS, other) for other in _OTHERS),
+            rows=ALL_ROWS,
+            compare=tuple((OURS, other) for other in OTHERS),
             seeds=3,
             validation=True,
         ),
@@ -202,8 +201,8 @@ RECIPES: dict[str, Recipe] = {
             data_root="data/cifar10n",
             make_data="tools/import_cifar10n.py ROOT data/cifar10 --synthetic_noise 0.3",
             stages=_cifar10.every_method(_FINE_TUNE),
-            rows=_published(_ALL_ROWS, clean=62.04, noisy_as_truth=65.81, ours=68.94),
-            compare=tuple((OURS, other) for other in _OTHERS),
+            rows=_published(ALL_ROWS, clean=62.04, noisy_as_truth=65.81, ours=68.94),
+            compare=tuple((OURS, other) for other in OTHERS),
             seeds=3,
             published="authors' log",
         ),
@@ -213,8 +212,8 @@ RECIPES: dict[str, Recipe] = {
             data_root="data/cifar10n",
             make_data="tools/import_cifar10n.py ROOT data/cifar10n",
             stages=_cifar10n.every_method(_FINE_TUNE),
-            rows=_ALL_ROWS,
-            compare=tuple((OURS, other) for other in _OTHERS),
+            rows=ALL_ROWS,
+            compare=tuple((OURS, other) for other in OTHERS),
             seeds=3,
         ),
         Recipe(

@@ -1,4 +1,4 @@
-"""The trainings over the nets of one folder of prototxt/: which stage starts from which, and what is edited."""
+"""The trainings over the nets of one folder: which stage starts from which, and what is edited."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from caffe_compat.evaluation.experiments.recipes import Stage, Start, Transition
 
 
 class Family:
-    """The stages over the nets of one folder of prototxt/.
+    """The stages over the nets of one folder.
 
     Args:
-        folder: below prototxt/, with a slash at its end; empty for prototxt/ itself.
+        folder: of its nets and solvers, from the repository root (or absolute).
         convolutions, classifier: layers of its clean net that other nets start from.
         every: edits of all its stages, before those of a stage's own.
     """
@@ -26,7 +26,7 @@ class Family:
         self._convolutions, self._layers = convolutions, [*convolutions, *classifier]
 
     def stage(self, name: str, solver: str | None = None, *starts: Start, change: tuple[Edit, ...] = ()) -> Stage:
-        return Stage(name, f"prototxt/{self._folder}{solver or name}_solver.prototxt", starts, (*self._every, *change))
+        return Stage(name, f"{self._folder}/{solver or name}_solver.prototxt", starts, (*self._every, *change))
 
     def clean(self) -> Stage:
         return self.stage("clean")

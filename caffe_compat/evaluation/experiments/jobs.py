@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from caffe_compat.datasets import layout
@@ -141,5 +142,11 @@ def replace_root(message: Message, old: str, new: str) -> None:
         if field.message_type is not None:
             for item in [value] if isinstance(value, Message) else value:
                 replace_root(item, old, new)
-        elif isinstance(value, str) and value.startswith(old + "/"):
-            setattr(message, field.name, new + value[len(old) :])
+        elif isinstance(value, str):
+            setattr(message, field.name, _moved(value, old, new))
+        elif field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
+            value[:] = [_moved(item, old, new) for item in value]
+
+
+def _moved(path: str, old: str, new: str) -> str:
+    return new + path[len(old) :] if path.startswith(old + "/") else path

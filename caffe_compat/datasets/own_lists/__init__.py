@@ -1,0 +1,1 @@
+"""A data folder from one's own lists of images."""

@@ -1,0 +1,169 @@
+"""Reading one's own lists: "path label" a line, a list a split; what contradicts or leaks is refused."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, combinations
+from pathlib import Path
+
+from caffe_compat.data.image_list import read_list
+from caffe_compat.datasets.names import read_names
+from caffe_compat.datasets.pairs import read_all_pairs
+from caffe_compat.errors import DataError, expected_got
+
+logger = logging.getLogger("caffe_compat")
+
+FEWEST_PAIRS = 5  # of which one is held out when p(z|x) is trained
+
+Labels = Mapping[str, int]  # path, as the lists have it -> label
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files that are read.
+
+    Attributes:
+        pairs: key,clean,noisy: noisy labels of clean images that the noisy list lacks.
+        additions: key,clean,noisy of images in the noisy list that a person has looked at (apply_decisions): they are
+            clean images, but C is not estimated from them, as they were chosen because they looked wrong.
+        names: class names; None: the classes are numbered, as many as the labels need.
+    """
+
+    clean: Path
+    noisy: Path
+    test: Path
+    val: Path | None = None
+    pairs: Path | None = None
+    additions: Path | None = None
+    names: Path | None = None
+
+
+@dataclass(frozen=True)
+class Lists:
+    """What they say; no image is in two of clean, val, test and noisy.
+
+    Attributes:
+        noisy: images with a noisy label alone.
+        noisy_of_clean: the noisy labels of clean images.
+    """
+
+    names: Sequence[str]
+    clean: Labels
+    val: Labels
+    test: Labels
+    noisy: Labels
+    noisy_of_clean: Labels
+
+    def images(self) -> Iterator[str]:
+        """Every image once."""
+        return chain(self.clean, self.val, self.test, self.noisy)
+
+
+def read_lists(files: Files) -> Lists:
+    """Read the lists. A clean image that is in the noisy list too has both labels; held-out ones leave that list.
+
+    Raises: DataError naming the file (and line) for a label that is no class, two labels of one image, an image in two
+        of the clean, validation and test list, or fewer than FEWEST_PAIRS clean images with a noisy label.
+    """
+    labels = {path: _labels(path) for path in (files.clean, files.noisy, files.test, files.val) if path is not None}
+    clean, noisy, test = labels[files.clean], labels[files.noisy], labels[files.test]
+    val = labels[files.val] if files.val is not None else {}
+    names = _names(files, labels)
+    _check_splits({files.clean: clean, files.test: test} | ({files.val: val} if files.val is not None else {}))
+    noisy_of_clean = {path: noisy[path] for path in clean if path in noisy}
+    if files.pairs is not None:
+        noisy_of_clean |= _noisy_of_clean(files.pairs, clean, noisy_of_clean, len(names))
+    if len(noisy_of_clean) < FEWEST_PAIRS:
+        wanted = f"{FEWEST_PAIRS} or more images of {files.clean} in it, or their noisy labels in --pairs"
+        problem = f"C is estimated from images with both labels: {expected_got(wanted, len(noisy_of_clean))}"
+        raise DataError(problem, path=str(files.noisy))
+    rest = {path: label for path, label in noisy.items() if path not in clean and path not in val and path not in test}
+    held_out = len(noisy) - len(rest) - sum(path in noisy for path in clean)
+    if held_out:
+        logger.info("%s: %d validation and test images left out", files.noisy, held_out)
+    if files.additions is not None:
+        clean = {**clean, **_additions(files.additions, rest, len(names))}
+        rest = {path: label for path, label in rest.items() if path not in clean}
+    if not rest:
+        raise DataError("no image in it that is in none of the other lists", path=str(files.noisy))
+    return Lists(names, clean, val, test, rest, noisy_of_clean)
+
+
+def _labels(path: Path) -> Labels:
+    labels: dict[str, int] = {}
+    repeated = 0
+    for entry in read_list(path):
+        place = f"{path}:{entry.line}"
+        if entry.label < 0:
+            raise DataError(expected_got("a label >= 0", entry.label), path=place)
+        if (before := labels.setdefault(entry.path, entry.label)) != entry.label:
+            raise DataError(f"the image {entry.path!r} has the label {before} in an earlier line", path=place)
+        repeated += 1
+    if repeated > len(labels):
+        logger.warning("%s: %d line(s) again, used once", path, repeated - len(labels))
+    return labels
+
+
+def _names(files: Files, labels: Mapping[Path, Labels]) -> Sequence[str]:
+    highest = {path: max(of_list.values()) for path, of_list in labels.items()}
+    if files.names is None:
+        return [f"class {label}" for label in range(max(2, 1 + max(highest.values())))]
+    names = read_names(files.names)
+    for path, label in highest.items():
+        if label >= len(names):
+            image = next(image for image, value in labels[path].items() if value == label)
+            expected = f"labels below {len(names)}, the classes of {files.names}"
+            raise DataError(f"{image!r}: {expected_got(expected, label)}", path=str(path))
+    return names
+
+
+def _check_splits(splits: Mapping[Path, Labels]) -> None:
+    for (one, images), (other, others) in combinations(splits.items(), 2):
+        if both := images.keys() & others.keys():
+            problem = f"{len(both)} image(s) are in {one} too, the first by name: {min(both)!r}; take them out of one"
+            raise DataError(problem, path=str(other))
+
+
+def _noisy_of_clean(path: Path, clean: Labels, known: Labels, num_classes: int) -> Labels:
+    found = {}
+    for image, (clean_label, noisy_label) in read_all_pairs(path).items():
+        if image not in clean:
+            continue
+        _check_same(path, image, "clean", clean[image], clean_label)
+        _check_same(path, image, "noisy", known.get(image, noisy_label), noisy_label)
+        if noisy_label >= num_classes:
+            raise DataError(f"{image!r}: {expected_got(f'labels below {num_classes}', noisy_label)}", path=str(path))
+        found[image] = noisy_label
+    return found
+
+
+def _additions(path: Path, noisy: Labels, num_classes: int) -> Labels:
+    found = {}
+    for image, (clean_label, noisy_label) in read_all_pairs(path).items():
+        if image not in noisy:
+            problem = (
+                f"{image!r}: {expected_got('an image with a noisy label alone', 'one that the lists do not have so')}"
+            )
+            raise DataError(problem, path=str(path))
+        _check_same(path, image, "noisy", noisy[image], noisy_label)
+        if clean_label >= num_classes:
+            raise DataError(f"{image!r}: {expected_got(f'labels below {num_classes}', clean_label)}", path=str(path))
+        found[image] = clean_label
+    return found
+
+
+def _check_same(path: Path, image: str, kind: str, in_list: int, here: int) -> None:
+    if in_list != here:
+        raise DataError(f"{image!r}: {expected_got(f'the {kind} label of the list, {in_list}', here)}", path=str(path))
+
+
+def without(lists: Lists, images: Collection[str]) -> Lists:
+    """The lists without these images."""
+
+    def kept(labels: Labels) -> Labels:
+        return {path: label for path, label in labels.items() if path not in images}
+
+    parts = (lists.clean, lists.val, lists.test, lists.noisy, lists.noisy_of_clean)
+    return Lists(lists.names, *(kept(labels) for labels in parts))
