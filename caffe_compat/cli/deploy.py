@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from caffe_compat.cli.common import DONE, Parser, command
 from caffe_compat.cli.net_flags import positive
@@ -15,6 +17,7 @@ from caffe_compat.proto import caffe_pb2
 from caffe_compat.prototxt import filter_net, read_net, to_text
 from caffe_compat.prototxt.deploy import prediction_net, read_from_outside, with_inputs
 from caffe_compat.weights import read_caffemodel
+from caffe_compat.weights.means import read_mean
 from caffe_compat.weights.merging import merge_weights, write_merged
 
 _SUFFIX = ".prototxt"
@@ -41,6 +44,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     write_merged(weights_out, merged, deployed.name)
     print(f"wrote {args.out}: {len(deployed.layer)} layers of {len(trained.layer)}")
     print(f"wrote {weights_out}: {len(merged.layers)} layers, {len(merged.left_out)} left out")
+    if (source := _data_of(trained, predicting, args.net)) and len(image_shape) == 3:
+        options = _options_of_classify(source.layer.transform_param, image_shape)
+        print(
+            f"classify with: tools/classify.py IMAGE --model_def {args.out} --pretrained_model {weights_out} {options}"
+        )
     return DONE
 
 
@@ -74,19 +82,45 @@ def _image_shape(
 ) -> tuple[int, ...]:
     """(C, H, W) from the data layer's crop and the first convolution's weights; else from the data themselves."""
     blob = read_from_outside(predicting)[0]
-    phase, crop = _phase_and_crop(trained, blob, args.net)
+    source = _data_of(trained, predicting, args.net)
+    if source is None:
+        problem = f'no layer makes the blob "{blob}" in phase TEST or TRAIN: give its --shape'
+        raise PrototxtError(problem, path=args.net)
+    crop = source.layer.transform_param.crop_size
     weights = read_caffemodel(args.weights)
     for layer in predicting.layer:
         if crop and layer.type == "Convolution" and list(layer.bottom) == [blob] and layer.name in weights:
             return weights[layer.name][0].shape[1] * layer.convolution_param.group, crop, crop
-    return tuple(Net(args.net, phase).blob_shapes[blob][1:])
+    return tuple(Net(args.net, source.phase).blob_shapes[blob][1:])
 
 
-def _phase_and_crop(trained: caffe_pb2.NetParameter, blob: str, path: str) -> tuple[str, int]:
-    """The phase in which a layer of the net makes the blob, TEST before TRAIN, and that layer's crop."""
+def _options_of_classify(transform: caffe_pb2.TransformationParameter, image_shape: Sequence[int]) -> str:
+    """Mean, scale and size that the net was trained with, which are no part of the new net."""
+    size, options = tuple(image_shape[1:]), []
+    if transform.mean_file:
+        options = [f"--mean_file {transform.mean_file}"]
+        with contextlib.suppress(WeightsError, FileNotFoundError):
+            size = read_mean(transform.mean_file).shape[-2:]  # that of the images before they are cropped
+    elif transform.mean_value:
+        options = [f"--mean_file M.npy (with {', '.join(f'{value:g}' for value in transform.mean_value)} in it)"]
+    if transform.scale != 1:
+        options.append(f"--input_scale {transform.scale:g}")
+    return " ".join([*options, f"--images_dim {','.join(map(str, size))}"])
+
+
+class _Source(NamedTuple):
+    """The layer that makes what the new net reads, and the phase in which it does."""
+
+    phase: str
+    layer: caffe_pb2.LayerParameter
+
+
+def _data_of(trained: caffe_pb2.NetParameter, predicting: caffe_pb2.NetParameter, path: str) -> _Source | None:
+    """TEST before TRAIN; None where no layer makes it."""
+    blob = read_from_outside(predicting)[0]
     for phase in ("TEST", "TRAIN"):
         state = caffe_pb2.NetState(phase=phase)
         for layer in filter_net(trained, state, path).layer:
             if blob in layer.top:
-                return phase, layer.transform_param.crop_size
-    raise PrototxtError(f'no layer makes the blob "{blob}" in phase TEST or TRAIN: give its --shape', path=path)
+                return _Source(phase, layer)
+    return None

@@ -118,8 +118,11 @@ def test_caffenet_gives_its_deploy_net() -> None:
 def test_the_new_net_scores_as_the_trained_one(golden_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train_val.prototxt", WEIGHTS, "deploy.prototxt", "--batch_size=3"]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "wrote deploy.prototxt: 7 layers of 9", "wrote deploy.caffemodel: 2 layers, 0 left out"
-    ]  # fmt: skip
+        "wrote deploy.prototxt: 7 layers of 9",
+        "wrote deploy.caffemodel: 2 layers, 0 left out",
+        "classify with: tools/classify.py IMAGE --model_def deploy.prototxt --pretrained_model deploy.caffemodel "
+        "--mean_file mean.binaryproto --input_scale 0.0078125 --images_dim 16,16",
+    ]
     trained = Net("train_val.prototxt", "TEST", WEIGHTS)
     deployed = Net("deploy.prototxt", "TEST", "deploy.caffemodel")
     assert deployed.blob_shapes["data"] == (3, 3, 16, 16)
@@ -129,6 +132,16 @@ def test_the_new_net_scores_as_the_trained_one(golden_run: Path, capsys: pytest.
     assert torch.allclose(ours, trained.blobs["ip1"].softmax(1))
     model = ["--model_def=deploy.prototxt", "--pretrained_model=deploy.caffemodel", "--images_dim=16,16"]
     assert classify([str(golden_run / "images/065.png"), *model]) == 0
+
+
+def test_a_net_without_data_layers_gets_no_advice(golden_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    net = read_net("train_val.prototxt")[0]
+    kept = [layer for layer in net.layer if layer.type != "Data"]
+    del net.layer[:]
+    net.layer.extend(kept)
+    Path("no_data.prototxt").write_text(to_text(net))
+    assert main(["no_data.prototxt", WEIGHTS, "deploy.prototxt", "--shape=3,16,16"]) == 0
+    assert "classify with" not in capsys.readouterr().out
 
 
 def test_the_shape_comes_from_the_crop_and_the_weights(golden_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
