@@ -15,9 +15,10 @@ from caffe_compat.cli.common import DONE, Parser, command
 from caffe_compat.cli.net_flags import device_of_flags, positive
 from caffe_compat.data.database import BACKENDS, LMDB
 from caffe_compat.datasets import layout
+from caffe_compat.datasets.class_names import read_names
 from caffe_compat.datasets.samples import NO_LABEL
 from caffe_compat.datasets.truth import read_truth
-from caffe_compat.errors import DataError, expected_got
+from caffe_compat.errors import DataError
 from caffe_compat.evaluation.label_quality.cleanlab_comparison import export_for_cleanlab
 from caffe_compat.evaluation.label_quality.label_scores import LabelScorer, LabelScores
 from caffe_compat.evaluation.label_quality.noisy_records import Sources, find_noisy_records
@@ -153,10 +154,7 @@ def _class_names(args: argparse.Namespace, num_classes: int) -> list[str]:
     path = Path(args.names) if args.names else Path(args.data, layout.NAMES) if args.data else None
     if path is None or (not args.names and not path.exists()):
         return [str(label) for label in range(num_classes)]
-    names = path.read_text(encoding="utf-8").splitlines()
-    if len(names) != num_classes:
-        raise DataError(expected_got(f"{num_classes} names, one a line", len(names)), path=str(path))
-    return names
+    return read_names(path, num_classes)
 
 
 def _truth(path: str | None, keys: Sequence[str], num_classes: int) -> np.ndarray:
