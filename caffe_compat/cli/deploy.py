@@ -6,8 +6,7 @@ import argparse
 import os
 from collections.abc import Sequence
 
-from caffe_compat.cli.common import DONE, Parser, command
-from caffe_compat.cli.net_flags import positive
+from caffe_compat.cli.common import DONE, Parser, command, positive
 from caffe_compat.errors import PrototxtError, WeightsError
 from caffe_compat.files import atomic_path
 from caffe_compat.net import Net
