@@ -6,6 +6,7 @@ lines glog's prefix, ``I1123 17:28:13.268692 20096 solver.cpp:347] ``, and print
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import logging
 import math
@@ -14,7 +15,7 @@ import platform
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -49,6 +50,18 @@ def set_up_logging(stream: TextIO | None = None, level: int = logging.INFO) -> N
     logger.addHandler(handler)
     logger.setLevel(level)
     logger.propagate = False
+
+
+@contextlib.contextmanager
+def warnings_only() -> Iterator[None]:
+    """Inside, the library logs warnings and errors alone."""
+    logger = logging.getLogger(LOGGER_NAME)
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def log_to_folder(folder: str | os.PathLike[str], program: str) -> Path:

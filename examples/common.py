@@ -18,7 +18,7 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, Subset
 
-from caffe_compat.cli.common import Parser
+from caffe_compat.cli.common import Parser, not_negative, positive
 from caffe_compat.datasets import layout
 from caffe_compat.datasets.torch_datasets import LabelledDataset, MixedDataset
 from caffe_compat.errors import DataError
@@ -38,18 +38,18 @@ def parser(description: str) -> Parser:
     options.add_argument(
         "--data", type=Path, default=Path("data/demo"), help="a data folder, e.g. of tools/make_demo_data.py"
     )
-    options.add_argument("--pretrain_iterations", type=int, default=250, help="of each stage before the last")
-    options.add_argument("--iterations", type=int, default=450, help="of the last stage: all losses together")
-    options.add_argument("--batch_size", type=int, default=100, help="images a step, on all ranks together")
+    options.add_argument("--pretrain_iterations", type=positive, default=250, help="of each stage before the last")
+    options.add_argument("--iterations", type=positive, default=450, help="of the last stage: all losses together")
+    options.add_argument("--batch_size", type=positive, default=100, help="images a step, on all ranks together")
     options.add_argument("--lr", type=float, default=0.05, help="highest rate of the one-cycle schedule")
     options.add_argument("--normalization", choices=("batch", "labelled"), default="batch", help="divisor of a loss")
     options.add_argument("--depth", type=int, choices=tuple(BLOCKS), default=10, help="layers of the ResNet")
-    options.add_argument("--width", type=int, default=16, help="channels of its first stage; a true ResNet has 64")
+    options.add_argument("--width", type=positive, default=16, help="channels of its first stage; a true ResNet has 64")
     options.add_argument("--amp", action="store_true", help="the nets in bfloat16")
     options.add_argument("--compile", action="store_true", help="torch.compile the nets and the losses")
     options.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    options.add_argument("--workers", type=int, default=0, help="processes that read images")
-    options.add_argument("--display", type=int, default=50, help="iterations from one line to the next")
+    options.add_argument("--workers", type=not_negative, default=0, help="processes that read images")
+    options.add_argument("--display", type=positive, default=50, help="iterations from one line to the next")
     options.add_argument("--seed", type=int, default=1)
     return options
 
@@ -88,7 +88,7 @@ def end() -> None:
 
 
 class Data(NamedTuple):
-    """A data folder: the mixed set, its records with a clean label and a noise type, the test set, C as (L, L)."""
+    """A data folder: the mixed set, its records with a clean label, the test set, C as (L, L)."""
 
     mixed: MixedDataset
     known: Subset[Any]

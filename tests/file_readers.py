@@ -19,7 +19,6 @@ from hostile_files import FIXED, Reader
 from tiny_datasets import Python2Pickler, write_clothing1m, write_human_labels
 
 from caffe_compat import Net
-from caffe_compat.cli import classify, estimate_confusion
 from caffe_compat.data.batches import load_index
 from caffe_compat.data.datum import decode_datum, encode_datum, encoded_datum, label_datum, parse_datum
 from caffe_compat.data.group import Group, read_group, write_group
@@ -29,10 +28,12 @@ from caffe_compat.data.imageset import ImageFormat, read_image
 from caffe_compat.data.window_batches import Crop, WindowBatches
 from caffe_compat.data.window_file import read_window_file
 from caffe_compat.datasets.cifar10n import csv_layout, pickle_layout
+from caffe_compat.datasets.class_names import read_names
 from caffe_compat.datasets.clothing1m.lists import read_lists
 from caffe_compat.datasets.pairs import count_pairs_in, read_noise_types, read_noisy_labels
 from caffe_compat.evaluation.classification import load_image, read_images
 from caffe_compat.evaluation.experiments.results import read_result
+from caffe_compat.evaluation.label_quality.decisions import read_decisions
 from caffe_compat.layers.fillers import fill
 from caffe_compat.layers.prefetching import read_mean as read_layer_mean
 from caffe_compat.proto import caffe_pb2
@@ -236,15 +237,13 @@ def read_windows(path: Path) -> None:
 
 PAIRS = b'key,clean,noisy\na.jpg,0,1\n"b,c.jpg",2,2\n"d ""e"".jpg",1,0\n'
 NOISE_TYPES = b"key,noise_type\na.jpg,0\nb.jpg,2\nc.jpg,1\n"
+DECISIONS = b"key,noisy,suggested,decision,p_wrong\na.jpg,0,1,1,0.9\nb.jpg,2,0,airplane,0.8\nc.jpg,1,0,,0.7\n"
 NAMES = "airplane\nautomobile\ncaf\u00e9\n".encode()
 
 
-def names_of_classes(path: Path) -> None:
-    classify._labels(str(path), 3)
-
-
-def names_of_table(path: Path) -> None:
-    estimate_confusion._read_names(str(path), 3)
+def lists_with_decisions(folder: Path) -> list[bytes]:
+    (folder / "names.txt").write_bytes(NAMES)
+    return [DECISIONS, DECISIONS.replace(b",", b";")]
 
 
 def clothing_reader(name: str) -> Reader:
@@ -325,8 +324,8 @@ READERS = {
     "pairs.csv, counted": Reader(lambda folder: [PAIRS], lambda path: count_pairs_in(path, 3)),
     "pairs.csv": Reader(lambda folder: [PAIRS], read_noisy_labels),
     "noise_types.csv": Reader(lambda folder: [NOISE_TYPES], read_noise_types),
-    "class names": Reader(lambda folder: [NAMES], names_of_classes, takes=frozenset({"another format's"})),
-    "class names of a table": Reader(lambda folder: [NAMES], names_of_table, takes=frozenset({"another format's"})),
+    "class names": Reader(lambda folder: [NAMES], lambda path: read_names(path, 3)),
+    "decisions": Reader(lists_with_decisions, lambda path: read_decisions([path])),
     "Clothing1M keys": clothing_reader("clean_val_key_list.txt"),
     "Clothing1M labels": clothing_reader("noisy_label_kv.txt"),
     "CIFAR batch": Reader(cifar_batches, pickle_layout._read_batch),

@@ -8,8 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from caffe_compat.cli.common import DONE, FAILED, Parser, command
-from caffe_compat.cli.net_flags import not_negative, positive
+from caffe_compat.cli.common import DONE, FAILED, Parser, command, not_negative, positive
 from caffe_compat.files import atomic_path
 
 

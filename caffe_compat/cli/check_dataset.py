@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from caffe_compat.cli.common import DONE, FAILED, Parser, command
+from caffe_compat.cli.common import DONE, FAILED, Parser, command, positive
 from caffe_compat.datasets.check.subjects import LIST, TITLES, Subject
 from caffe_compat.datasets.workers import default_processes
 
@@ -60,20 +60,14 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--list", nargs="+", default=[], metavar="LIST",
                         help='instead of DIR: lists of one "path label" a line, splits of one data set')  # fmt: skip
     parser.add_argument("--root", help="put before every path of the lists as it is: end a folder with /")
-    parser.add_argument("--num_classes", type=_positive, help="of the lists; labels have to be below it")
+    parser.add_argument("--num_classes", type=positive, help="of the lists; labels have to be below it")
     parser.add_argument("--no_images", action="store_true", help="do not decode images or compare pixels")
-    parser.add_argument("--processes", type=_positive, default=default_processes(), help="that read images")
+    parser.add_argument("--processes", type=positive, default=default_processes(), help="that read images")
     parser.add_argument("--report", type=Path, help="JSON file to write, for programs")
-    parser.add_argument("--examples", type=_positive, default=5, help="places to show of each kind")
+    parser.add_argument("--examples", type=positive, default=5, help="places to show of each kind")
     args = parser.parse_args(argv)
     if (args.folder is None) == (not args.list):
         parser.error("expected DIR or --list, one of the two")
     if bool(args.list) != (args.root is not None):
         parser.error("--list and --root go together")
     return args
-
-
-def _positive(text: str) -> int:
-    if (value := int(text)) < 1:
-        raise ValueError
-    return value

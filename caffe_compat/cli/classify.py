@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from caffe_compat.cli.common import DONE, Parser, command
-from caffe_compat.errors import DataError, expected_got
+from caffe_compat.datasets.class_names import read_names
 from caffe_compat.evaluation.classification import Classifier, Preprocessing, read_images
 from caffe_compat.files import atomic_path
 from caffe_compat.net import Net
@@ -42,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     predictions = classifier.predict(images, oversample=not args.center_only)
     print(f"Done in {time.perf_counter() - start:.2f} s.")
     if args.print_results or not args.output_file:
-        labels = _labels(args.labels_file, predictions.shape[1])
+        classes = predictions.shape[1]
+        labels = read_names(args.labels_file, classes) if args.labels_file else [""] * classes
         print("\n".join(_report(names, predictions, labels)))
     if args.output_file:
         print(f"Saving results into {args.output_file}")
@@ -85,18 +85,6 @@ def _numbers(text: str) -> tuple[int, ...]:
 def _height_and_width(text: str) -> tuple[int, int]:
     height, width = _numbers(text)
     return height, width
-
-
-def _labels(path: str | None, classes: int) -> list[str]:
-    """The names of the classes; none without a file. Raises: DataError if there are not as many as scores."""
-    if path is None:
-        return [""] * classes
-    names = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
-    if len(names) != classes:
-        raise DataError(
-            expected_got(f"a line for each of the net's {classes} classes", f"{len(names)} lines"), path=path
-        )
-    return names
 
 
 def _report(names: Sequence[str], predictions: np.ndarray, labels: Sequence[str]) -> Iterator[str]:

@@ -79,6 +79,20 @@ def _plain(flag: str) -> str:
     return flag.lstrip("-").replace("_", "-")
 
 
+def positive(text: str) -> int:
+    """An argparse type: an integer above 0."""
+    if int(text) <= 0:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
+    return int(text)
+
+
+def not_negative(text: str) -> int:
+    """An argparse type: an integer from 0."""
+    if int(text) < 0:
+        raise argparse.ArgumentTypeError(f"expected a number from 0, got {text}")
+    return int(text)
+
+
 def command(main: Main) -> Callable[..., int]:
     """Decorator of a tool's ``main(argv) -> int``: logging is set up, and every ending is an exit code.
 

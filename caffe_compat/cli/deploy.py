@@ -8,8 +8,7 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from caffe_compat.cli.common import DONE, Parser, command
-from caffe_compat.cli.net_flags import positive
+from caffe_compat.cli.common import DONE, Parser, command, positive
 from caffe_compat.errors import PrototxtError, WeightsError
 from caffe_compat.files import atomic_path
 from caffe_compat.net import Net

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from caffe_compat.cli.common import Parser, command
+from caffe_compat.datasets.class_names import read_names
 from caffe_compat.datasets.confusion_files import (
     npy_beside,
     write_confusion,
@@ -26,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parse(argv)
     outputs = _outputs(args)
     require_regular_file(args.pairs)
-    names = _read_names(args.names, args.num_classes) if args.names else [""] * args.num_classes
+    names = read_names(args.names, args.num_classes) if args.names else [""] * args.num_classes
     estimate = estimate_from_counts(count_pairs_in(args.pairs, args.num_classes))
     if args.noise_types is not None:
         with atomic_path(args.noise_types) as part:
@@ -80,13 +81,6 @@ def _outputs(args: argparse.Namespace) -> list[Path]:
         if path.exists() and not args.force:
             raise DataError("exists; --force overwrites it", path=str(path))
     return named
-
-
-def _read_names(path: str, num_classes: int) -> list[str]:
-    names = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
-    if len(names) != num_classes:
-        raise DataError(expected_got(f"{num_classes} names, one a line", len(names)), path=path)
-    return names
 
 
 def _noise_types(pairs: str, estimate: ConfusionEstimate) -> Iterator[tuple[str, int]]:

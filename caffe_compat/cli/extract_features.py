@@ -10,8 +10,7 @@ from pathlib import Path
 
 import torch
 
-from caffe_compat.cli.common import DONE, Parser, command
-from caffe_compat.cli.net_flags import not_negative, positive
+from caffe_compat.cli.common import DONE, Parser, command, not_negative, positive
 from caffe_compat.cli.python_layers import let_python_layers_import_caffe
 from caffe_compat.data.database import BACKENDS, create_database
 from caffe_compat.errors import CaffeCompatError, DataError, expected_got

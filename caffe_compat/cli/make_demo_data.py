@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from caffe_compat.cli.common import DONE, Parser, command
+from caffe_compat.cli.common import DONE, Parser, command, not_negative, positive
 from caffe_compat.demo.plan import BEYOND_MODEL, MODEL, PLANS
 
 _COUNTS = {
@@ -59,11 +59,11 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "and confusing labels that depend on the picture too (train with --recipe demo_beyond_model)",
     )  # fmt: skip
     for name, meaning in _COUNTS.items():
-        _add_planned(parser, name, "N", _positive, meaning)
+        _add_planned(parser, name, "N", positive, meaning)
     _add_planned(parser, "size", "PIXELS", _size, "height and width")
-    parser.add_argument("--seed", type=_seed, default=0, help="of everything that is drawn or shuffled")
+    parser.add_argument("--seed", type=not_negative, default=0, help="of everything that is drawn or shuffled")
     parser.add_argument(
-        "--processes", type=_positive, default=os.cpu_count() or 1, help="that draw; the result does not depend on it"
+        "--processes", type=positive, default=os.cpu_count() or 1, help="that draw; the result does not depend on it"
     )
     parser.add_argument("--contact_sheet", action="store_true", help="also draw OUT/contact_sheet.jpg: all classes")
     parser.add_argument("--force", action="store_true", help="replace the data files in an existing output folder")
@@ -76,18 +76,6 @@ def _add_planned(parser: Parser, name: str, metavar: str, kind: Callable[[str], 
     parser.add_argument(
         f"--{name}", metavar=metavar, type=kind, default=argparse.SUPPRESS, help=f"{meaning} (default: {defaults})"
     )
-
-
-def _positive(text: str) -> int:
-    if (value := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"expected at least 1, got {text}")
-    return value
-
-
-def _seed(text: str) -> int:
-    if (value := int(text)) < 0:
-        raise argparse.ArgumentTypeError(f"expected at least 0, got {text}")
-    return value
 
 
 def _size(text: str) -> int:

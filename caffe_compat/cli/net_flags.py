@@ -33,17 +33,3 @@ def device_of_flags(args: argparse.Namespace) -> torch.device:
 def build_net(args: argparse.Namespace, phase: str, device: torch.device) -> Net:
     """The net of ``--model`` on ``device``. An empty stage is added when none is given, as Caffe's tool does."""
     return Net(args.model, phase, level=args.level, stages=args.stage.split(",")).to(device)
-
-
-def positive(text: str) -> int:
-    """An argparse type: an integer above 0."""
-    if int(text) <= 0:
-        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
-    return int(text)
-
-
-def not_negative(text: str) -> int:
-    """An argparse type: an integer from 0."""
-    if int(text) < 0:
-        raise argparse.ArgumentTypeError(f"expected a number from 0, got {text}")
-    return int(text)

@@ -12,7 +12,8 @@ import numpy as np
 from caffe_compat.cli.common import DONE, Parser, command
 from caffe_compat.datasets import layout
 from caffe_compat.datasets.image_database import ImageDatabase
-from caffe_compat.errors import DataError
+from caffe_compat.errors import CaffeCompatError, DataError
+from caffe_compat.evaluation.experiments.catalogue import RECIPES
 from caffe_compat.evaluation.experiments.jobs import data_folder
 from caffe_compat.evaluation.figures.calibration import Claim, draw_calibration
 from caffe_compat.evaluation.figures.choosing import choose_records
@@ -54,28 +55,38 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="label scores of score_labels; several are seeds of one experiment, of which Fig. 7 shows the first",
     )
     parser.add_argument("--results", type=Path, metavar="DIR", help="the output folder of reproduce_table")
+    parser.add_argument(
+        "--recipe", choices=sorted(RECIPES), help="whose rows to draw, where --results holds several recipes' stages"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the pictures")
     args = parser.parse_args(argv)
     if not (args.data or args.scores or args.results):
         parser.error("nothing to draw: give --data, --scores or --results")
-    inputs = _Inputs(args.data, args.scores, args.results)
+    if args.recipe and not args.results:
+        parser.error("--recipe needs --results")
+    inputs = _Inputs(args.data, args.scores, args.results, args.recipe)
+    left_out = []
     for name, draw in _FIGURES.items():
         try:
             figure = draw(inputs)
         except LeftOut as why:
-            print(f"left out {name}: {why}")
+            left_out.append(f"left out {name}: {why}")
             continue
         args.out.mkdir(parents=True, exist_ok=True)
         for path in save_figure(figure, args.out, name):
             print(f"wrote {path}")
+    if len(left_out) == len(_FIGURES):
+        raise CaffeCompatError("\n".join(["no figure can be drawn", *left_out]))
+    for line in left_out:
+        print(line)
     return DONE
 
 
 class _Inputs:
     """What the command line gives, read once, when the first figure asks for it."""
 
-    def __init__(self, data: Path | None, scores: Sequence[Path], results: Path | None) -> None:
-        self._data, self._scores, self._results = data, scores, results
+    def __init__(self, data: Path | None, scores: Sequence[Path], results: Path | None, recipe: str | None) -> None:
+        self._data, self._scores, self._results, self._recipe = data, scores, results, recipe
 
     @cached_property
     def folder(self) -> Path:
@@ -90,7 +101,7 @@ class _Inputs:
         try:
             return read_data_folder(self.folder)
         except FileNotFoundError as exc:
-            raise LeftOut(f"{exc.filename} is not there") from exc
+            raise LeftOut(exc) from exc
 
     @cached_property
     def scores(self) -> list[Scores]:
@@ -122,7 +133,9 @@ class _Inputs:
     def training(self) -> Any:
         if self._results is None:
             raise LeftOut("it needs --results")
-        return read_training(self._results)
+        if not (panels := read_training(self._results, self._recipe)):
+            raise LeftOut("no stage of a row has finished")
+        return panels
 
 
 def _label_confusion(inputs: _Inputs) -> Any:

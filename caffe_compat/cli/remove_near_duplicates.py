@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from caffe_compat.cli.common import DONE, Parser, command
+from caffe_compat.cli.common import DONE, Parser, command, positive
 from caffe_compat.datasets.near_duplicates.hashing import COARSE_BITS, FINE_BITS
 from caffe_compat.datasets.near_duplicates.thresholds import Thresholds
 from caffe_compat.datasets.workers import default_processes
@@ -69,15 +69,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--correlation", type=float, default=Thresholds.correlation,
                         help="correlation, laid over each other, that makes a candidate one too")  # fmt: skip
     parser.add_argument("--within_noisy", action="store_true", help="also report clusters inside the noisy list")
-    parser.add_argument("--processes", type=_positive, default=default_processes(), help="that hash and compare")
+    parser.add_argument("--processes", type=positive, default=default_processes(), help="that hash and compare")
     args = parser.parse_args(argv)
     lists = (args.clean, args.clean_root, args.noisy, args.noisy_root)
     if not (all(part is None for part in lists) if args.folder else all(part is not None for part in lists)):
         parser.error("expected ROOT, or --clean, --clean_root, --noisy and --noisy_root")
     return args
-
-
-def _positive(text: str) -> int:
-    if (value := int(text)) < 1:
-        raise ValueError
-    return value

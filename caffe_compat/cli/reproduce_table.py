@@ -10,6 +10,7 @@ import numpy as np
 
 from caffe_compat.cli.common import DONE, FAILED, Parser, command
 from caffe_compat.datasets import layout
+from caffe_compat.datasets.class_names import read_names
 from caffe_compat.demo.dataset import TRUE_CONFUSION
 from caffe_compat.errors import DataError
 from caffe_compat.evaluation.experiments.catalogue import RECIPES
@@ -110,7 +111,7 @@ def _confusion(chain: Chain) -> str:
     if not (folder / TRUE_CONFUSION).exists():
         return ""
     estimated, true = (_matrix(folder / name) for name in (layout.CONFUSION_NPY, TRUE_CONFUSION))
-    names = (folder / layout.NAMES).read_text(encoding="utf-8", errors="replace").splitlines()
+    names = read_names(folder / layout.NAMES, len(estimated))
     return "\n" + confusion_table(estimated, true, names)
 
 

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from caffe_compat.cli.common import DONE, Parser, command
-from caffe_compat.cli.net_flags import device_of_flags, positive
+from caffe_compat.cli.common import DONE, Parser, command, positive
+from caffe_compat.cli.net_flags import device_of_flags
 from caffe_compat.data.database import BACKENDS, LMDB
 from caffe_compat.datasets import layout
+from caffe_compat.datasets.class_names import read_names
 from caffe_compat.datasets.samples import NO_LABEL
 from caffe_compat.datasets.truth import read_truth
-from caffe_compat.errors import DataError, expected_got
+from caffe_compat.errors import DataError
 from caffe_compat.evaluation.label_quality.cleanlab_comparison import export_for_cleanlab
 from caffe_compat.evaluation.label_quality.label_scores import LabelScorer, LabelScores
 from caffe_compat.evaluation.label_quality.noisy_records import Sources, find_noisy_records
@@ -26,6 +27,7 @@ from caffe_compat.evaluation.label_quality.scores_file import ScoresFile, Scores
 from caffe_compat.evaluation.label_quality.scoring_net import scoring_net
 from caffe_compat.evaluation.report import gather, page
 from caffe_compat.files import atomic_path
+from caffe_compat.glog import warnings_only
 from caffe_compat.machine import versions
 from caffe_compat.prototxt import read_net
 from caffe_compat.solver.progress import progress_bar
@@ -33,6 +35,7 @@ from caffe_compat.solver.progress import progress_bar
 logger = logging.getLogger("caffe_compat")
 
 _SECONDS_PER_LINE = 10.0
+_USES = ("lists", "report", "export_cleanlab")  # of scores, whether new or made before
 
 
 @command
@@ -77,17 +80,27 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     use.add_argument("--export_cleanlab", metavar="DIR", help="pred_probs.npy, labels.npy, keys.txt (needs --full)")
     parser.add_argument("--force", action="store_true", help="overwrite files that exist (not folders)")
     args = parser.parse_args(argv)
-    if args.scores and any((args.model, args.weights, args.data, args.images, args.out, args.csv, args.truth)):
-        parser.error("--scores takes the place of net, data and --out")
+    _check(parser, args)
+    return args
+
+
+def _check(parser: Parser, args: argparse.Namespace) -> None:
+    """Refuse what is missing, and what would have no effect."""
+    given = [name for name, value in vars(args).items() if value != parser.get_default(name)]
     if args.scores:
-        return args
+        if useless := [f"--{name}" for name in given if name not in ("scores", "force", *_USES)]:
+            parser.error(f"{', '.join(useless)}: no effect with --scores, which takes the place of net, data and --out")
+        if not any(name in given for name in _USES):
+            parser.error(f"--scores: give one of {', '.join(f'--{name}' for name in _USES)}")
+        return
     if not (args.model and args.weights and args.out):
         parser.error("give --model, --weights and --out (or --scores)")
     if args.export_cleanlab and not args.full:
         parser.error("--export_cleanlab needs --full")
     if bool(args.data) == bool(args.images) or bool(args.images) != bool(args.labels):
         parser.error("give either --data, or --images and --labels")
-    return args
+    if args.data and (useless := [f"--{name}" for name in ("clean_labels", "index", "backend") if name in given]):
+        parser.error(f"{', '.join(useless)}: no effect with --data, whose files have fixed names")
 
 
 def _refuse_existing(args: argparse.Namespace) -> None:
@@ -101,13 +114,13 @@ def _refuse_existing(args: argparse.Namespace) -> None:
 
 def _score(args: argparse.Namespace) -> None:
     device = device_of_flags(args)
-    trained, _ = read_net(args.model)
-    scoring = scoring_net(trained, args.model)
-    if args.mean_file:
-        scoring.transform.mean_file = args.mean_file
     sources = _sources(args)
-    records = find_noisy_records(sources)
-    scorer = LabelScorer(scoring, args.weights, records, args.batch_size, device, args.model)
+    with warnings_only():  # how the net is built is not what the user asks for
+        scoring = scoring_net(read_net(args.model)[0], args.model)
+        if args.mean_file:
+            scoring.transform.mean_file = args.mean_file
+        records = find_noisy_records(sources)
+        scorer = LabelScorer(scoring, args.weights, records, args.batch_size, device, args.model)
     info = ScoresInfo(
         class_names=_class_names(args, scorer.num_classes),
         confusion=scorer.confusion.tolist(),
@@ -153,10 +166,7 @@ def _class_names(args: argparse.Namespace, num_classes: int) -> list[str]:
     path = Path(args.names) if args.names else Path(args.data, layout.NAMES) if args.data else None
     if path is None or (not args.names and not path.exists()):
         return [str(label) for label in range(num_classes)]
-    names = path.read_text(encoding="utf-8").splitlines()
-    if len(names) != num_classes:
-        raise DataError(expected_got(f"{num_classes} names, one a line", len(names)), path=str(path))
-    return names
+    return read_names(path, num_classes)
 
 
 def _truth(path: str | None, keys: Sequence[str], num_classes: int) -> np.ndarray:

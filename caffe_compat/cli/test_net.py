@@ -6,8 +6,8 @@ import argparse
 import logging
 from collections.abc import Sequence
 
-from caffe_compat.cli.common import DONE, Parser, command
-from caffe_compat.cli.net_flags import add_net_flags, build_net, device_of_flags, positive
+from caffe_compat.cli.common import DONE, Parser, command, positive
+from caffe_compat.cli.net_flags import add_net_flags, build_net, device_of_flags
 from caffe_compat.cli.python_layers import let_python_layers_import_caffe
 from caffe_compat.glog import number
 from caffe_compat.net import Net

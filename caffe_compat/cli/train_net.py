@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import torch
 
-from caffe_compat.cli.common import DONE, Parser, command
-from caffe_compat.cli.net_flags import add_net_flags, not_negative, positive
+from caffe_compat.cli.common import DONE, Parser, command, not_negative, positive
+from caffe_compat.cli.net_flags import add_net_flags
 from caffe_compat.cli.python_layers import let_python_layers_import_caffe
 from caffe_compat.proto.caffe_pb2 import Phase, SolverParameter
 from caffe_compat.prototxt import read_solver

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from caffe_compat.data.database import LMDB, open_database
 from caffe_compat.data.datum import parse_datum
-from caffe_compat.data.lmdb_store import LmdbReader
 from caffe_compat.errors import DataError
 from caffe_compat.label_noise.confusion import IntArray
 from caffe_compat.proto import caffe_pb2
@@ -18,12 +18,12 @@ from caffe_compat.proto import caffe_pb2
 class ImageDatabase:
     """Datums by the paths in the keys, ``%08d_<path>``; where a path is there twice, the first counts.
 
-    Raises: DataError if ``path`` is no database.
+    Raises: DataError if ``path`` is no database of the kind ``backend``.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], backend: str = LMDB) -> None:
         self.path = os.fspath(path)
-        self._reader = LmdbReader(path)
+        self._reader = open_database(path, backend)
         self._lock = threading.Lock()  # one cursor for all threads
         keys = self._reader.keys()
         self._positions: dict[str, int] = {}

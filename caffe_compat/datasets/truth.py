@@ -36,7 +36,7 @@ def read_truth(path: str | os.PathLike[str], num_classes: int) -> dict[str, int]
             wanted = expected_got(f"a header with {KEY} and {TRUE}", ",".join(reader.fieldnames or ()))
             raise DataError(wanted, path=f"{os.fspath(path)}:1") from exc
         except csv.Error as exc:
-            raise DataError(f"not a CSV row: {exc}", path=f"{os.fspath(path)}:{reader.line_num}") from exc
+            raise DataError(f"not a CSV row: {exc}", path=f"{os.fspath(path)}:{reader.reader.line_num}") from exc
     if not truth:
         raise DataError("no true label in it", path=os.fspath(path))
     return truth

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from typing import Any
 
@@ -55,6 +56,9 @@ class LabelNoiseLoss(nn.Module):
     ) -> None:
         super().__init__()
         check_options(value, reduction, normalization)
+        if isinstance(C, (str, os.PathLike)):
+            raise TypeError(f"C: expected an array, got the path {os.fspath(C)!r}; read it first: "
+                            "read_blobproto_file(path)[0, 0] of caffe_compat.weights, or numpy.load")  # fmt: skip
         self.update_noise_lr, self.value = float(update_noise_lr), value
         self.reduction, self.normalization = reduction, normalization
         self.register_buffer("C", torch.as_tensor(C).detach().to(torch.get_default_dtype(), copy=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 
 import torch
@@ -85,6 +86,7 @@ class Solver:
         self.action_request: ActionRequest = lambda: Action.NONE
         self._current_step = 0
         self._stopping = False
+        self._warned_of_divergence = False
         self._updater = Updater(self.net.learnable_params, self.param)
         self._loss = SmoothedLoss(self.param.average_loss)
         log.info("Solver scaffolding done.")
@@ -185,10 +187,14 @@ class Solver:
 
     def _report(self, timer: DisplayTimer) -> None:
         seconds, rate = timer.lap(self.iter)
+        loss = self._loss.value
         log.info("Iteration %d (%s iter/s, %ss/%d iters), loss = %s",
-                 self.iter, number(rate), number(seconds), self.param.display, number(self._loss.value))  # fmt: skip
+                 self.iter, number(rate), number(seconds), self.param.display, number(loss))  # fmt: skip
         for index, line in enumerate(output_lines(self.net, output_values(self.net))):
             log.info("    Train net output #%d: %s", index, line)
+        if not math.isfinite(loss) and not self._warned_of_divergence:
+            log.warning("The loss is %s: the training has diverged, and goes on as in Caffe", number(loss))
+            self._warned_of_divergence = True
 
     def _report_the_end(self) -> None:
         """What Caffe shows after the last update: the loss of one more batch, and a test, if they are due."""

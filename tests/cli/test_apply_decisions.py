@@ -169,6 +169,48 @@ def test_lists_without_decisions_or_names(
     assert "no names.txt beside it" in fails(case, capsys)
 
 
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_lists_as_spreadsheets_of_other_countries_save_them(tmp_path: Path, separator: str) -> None:
+    (tmp_path / "names.txt").write_text("coat\nvest\n")
+    text = "key,noisy,suggested,decision\nshop 1/ä.png,0,1,vest\nb.png,1,0,\n"
+    (tmp_path / "0_1.csv").write_text(text.replace(",", separator).replace("\n", "\r\n"), encoding="utf-8-sig")
+    assert main([str(tmp_path / "0_1.csv"), "--out", str(tmp_path / "out.csv")]) == 0
+    assert list(read_pairs(tmp_path / "out.csv", 2)) == [("shop 1/ä.png", 1, 0)]
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("ä.png,0,1".encode("latin-1"), "0_1.csv:3: expected UTF-8, got the byte 0xe4"),
+        (b"x" * 200_000 + b",0,1", "0_1.csv:3: not a CSV row: field larger than field limit (131072)"),
+        (b'"a.png,0,1', "0_1.csv:3: not a CSV row: unexpected end of data"),
+        (b",0,1", "0_1.csv:3: key: expected the key of an image, got ''"),
+        (b" ,0,1", "0_1.csv:3: key: expected the key of an image, got ' '"),
+    ],
+    ids=["Latin-1", "too long", "open quote", "no key", "blank key"],
+)
+def test_rows_that_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str], row: bytes, message: str) -> None:
+    (tmp_path / "names.txt").write_text("coat\nvest\n")
+    (tmp_path / "0_1.csv").write_bytes(b"key,noisy,decision\nb.png,1,0\n" + row + b"\n")
+    assert main([str(tmp_path / "0_1.csv"), "--out", str(tmp_path / "out.csv")]) == 2
+    assert capsys.readouterr().err.strip() == f"{tmp_path}/{message}"
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_a_row_without_a_key_column_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "names.txt").write_text("coat\nvest\n")
+    (tmp_path / "0_1.csv").write_text("noisy,decision,key\n1,0\n")
+    assert main([str(tmp_path / "0_1.csv"), "--out", str(tmp_path / "out.csv")]) == 2
+    assert "0_1.csv:2: key: expected the key of an image, got ''" in capsys.readouterr().err
+
+
+def test_names_in_another_encoding(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "names.txt").write_bytes("coat\nMäntel\n".encode("latin-1"))
+    (tmp_path / "0_1.csv").write_text("key,noisy,decision\na.png,1,0\n")
+    assert main([str(tmp_path), "--out", str(tmp_path / "out.csv")]) == 2
+    assert "names.txt:2: expected UTF-8, got the byte 0xe4" in capsys.readouterr().err
+
+
 def test_lists_are_never_overwritten(case: ScoringCase, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--scores", str(case.folder / "labels.parquet"), "--lists", str(case.folder / "lists"), "--force"]
     assert score_labels(arguments) == 2

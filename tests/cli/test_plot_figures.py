@@ -126,7 +126,17 @@ def test_what_is_left_out_and_why(tmp_path, data, scores, capsys, unsaved):
     (data / "elsewhere").rename(data / layout.MIXED_IMAGES)
     (data / layout.PAIRS).unlink()
     assert main(["--data", str(data), "--scores", str(scores), "--out", str(out)]) == 0
-    assert f"left out fig6_label_confusion: {data / layout.PAIRS} is not there" in capsys.readouterr().out
+    assert f"left out fig6_label_confusion: {data}: not there: {layout.PAIRS}" in capsys.readouterr().out
+
+
+def test_nothing_to_draw_is_an_error_with_all_reasons(tmp_path, data, capsys, unsaved):
+    for name in (layout.NAMES, layout.PAIRS):
+        (data / name).unlink()
+    assert main(["--data", str(data), "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr()
+    assert f"left out fig6_label_confusion: {data}: not there: names.txt, pairs.csv" in said.err.splitlines()
+    assert "left out training: it needs --results" in said.err.splitlines() and not said.out
+    assert not (tmp_path / "out").exists()
 
 
 def test_scores_without_truth_or_with_one_kind_of_label(tmp_path, data, capsys, unsaved):
@@ -167,6 +177,37 @@ def test_training_by_method_and_seed(results):
     assert list(panels["test loss"]) == ["clean only", "noisy as truth", "ours"]
 
 
+def as_recipe(results, name, stages=("clean", "noisy_as_truth", "ours", "ntype")):
+    """Say of these stages' results that they were made for another recipe."""
+    for stage in stages:
+        for file in results.glob(f"seed_*/{stage}/result.json"):
+            file.write_text(json.dumps(json.loads(file.read_text()) | {"recipe": name}))
+
+
+def test_stages_that_recipes_share(tmp_path, results, capsys, unsaved):
+    """`cifar10n` and `cifar10n_ablations` have one output folder, so that `clean` is trained once."""
+    as_recipe(results, "cifar10n")
+    as_recipe(results, "cifar10n_ablations", ["clean", "ours"])
+    assert list(read_training(results, "cifar10n")["test loss"]) == ["clean only", "noisy as truth", "ours"]
+    assert list(read_training(results, "cifar10n_ablations")["test loss"]) == ["ours"]
+    assert read_training(results, "demo") == {}  # stages of the same names, but others
+    argv = ["--results", str(results), "--out", str(tmp_path / "out")]
+    assert main(argv) == 2
+    assert "or --recipe, got cifar10n, cifar10n_ablations" in capsys.readouterr().err
+    assert main([*argv, "--recipe", "cifar10n"]) == 0
+    assert "training.png" in capsys.readouterr().out
+
+
+def test_results_of_no_row(tmp_path, results, capsys, unsaved):
+    """Only stages have finished that others start from."""
+    for stage in ("noisy_as_truth", "ours"):
+        for file in results.glob(f"seed_*/{stage}/result.json"):
+            file.unlink()
+    as_recipe(results, "cifar10n_ablations")
+    assert main(["--results", str(results), "--out", str(tmp_path / "out")]) == 2
+    assert "left out training: no stage of a row has finished" in capsys.readouterr().err
+
+
 def test_the_matrix_behind_the_labels_is_found(data):
     assert read_data_folder(data).true is None
     np.save(data / TRUE_CONFUSION, CONFUSION.T)
@@ -185,6 +226,7 @@ def test_wrong_input(tmp_path, data, scores, results, capsys, monkeypatch):
     out = tmp_path / "out"
     for argv, message in (
         ([], "nothing to draw: give --data, --scores or --results"),
+        (["--data", str(data), "--recipe", "demo"], "--recipe needs --results"),
         (["--data", str(tmp_path / "none")], "none: no such folder"),
         (
             ["--data", str(data)],

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +13,12 @@ import torch
 from label_scoring import CLASSES, CONFUSION, CROP, NAMES, NET, SIZE, ScoringCase
 
 from caffe_compat import Net
+from caffe_compat.cli import score_labels
 from caffe_compat.cli.score_labels import main
 from caffe_compat.datasets import layout
 from caffe_compat.evaluation.label_quality import scores_file
 from caffe_compat.evaluation.label_quality.scores_file import read_scores
-from caffe_compat.weights import read_caffemodel
+from caffe_compat.weights import read_caffemodel, read_layers, write_layers
 
 pytest.importorskip("pyarrow")
 
@@ -121,7 +124,6 @@ def test_the_file_says_where_it_comes_from(case: ScoringCase) -> None:
     assert (info.model, info.weights) == (str(case.net), str(case.weights))
     assert info.images == str(case.folder / layout.MIXED_IMAGES) and "torch" in info.versions
     assert scores.num_rows == len(case.scored) and "p_true" not in scores.columns
-    assert [batch.num_rows for batch in scores.batches(["key"], rows=6)] == [6, 6, 4]
     assert scores.arrays(["clean"])["clean"].tolist() == [case.clean[i] for i in case.scored]
 
 
@@ -137,6 +139,17 @@ def test_rows_do_not_pile_up(case: ScoringCase, monkeypatch: pytest.MonkeyPatch)
     assert groups.num_row_groups == 3
     for row, other in zip(rows_of(case.folder / "labels.parquet"), at_once, strict=True):
         assert row["key"] == other["key"] and row["p_wrong"] == pytest.approx(other["p_wrong"], abs=1e-6)
+
+
+def test_the_log_of_the_nets_building_is_not_shown(
+    case: ScoringCase, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Progress is, and so are warnings."""
+    monkeypatch.setattr(score_labels, "_SECONDS_PER_LINE", 0.0)
+    assert main(case.arguments("--batch_size", "10")) == 0
+    lines = [line.partition("] ")[2] for line in capsys.readouterr().err.splitlines()]
+    assert [line.split(" (")[0] for line in lines] == ["Use CPU.", "Scored 10 of 16 images", "Scored 16 of 16 images"]
+    assert logging.getLogger("caffe_compat").level == logging.INFO
 
 
 # --- wrong input --------------------------------------------------------------------------------------------------
@@ -196,6 +209,18 @@ def test_wrong_nets(case: ScoringCase, capsys: pytest.CaptureFixture[str], old: 
     assert message in fails(case, capsys, "--batch_size", "27")
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_of_a_training_that_diverged(
+    case: ScoringCase, capsys: pytest.CaptureFixture[str], value: float
+) -> None:
+    layers = {layer.name: layer for layer in read_layers(case.weights)}
+    bias = layers["ip_ntype"].blobs[1]
+    layers["ip_ntype"].blobs[1] = replace(bias, array=np.array([0, value, 0], np.float32))
+    write_layers(case.weights, "two branches", list(layers.values()))
+    message = 'trained.caffemodel: layer "ip_ntype": expected finite numbers, got nan or inf: the training diverged'
+    assert message in fails(case, capsys)
+
+
 def test_weights_that_never_had_c(case: ScoringCase, capsys: pytest.CaptureFixture[str]) -> None:
     """The scores would look right and be those of a C of zeros."""
     torch.manual_seed(1)
@@ -222,6 +247,23 @@ def test_wrong_truth(case: ScoringCase, capsys: pytest.CaptureFixture[str], trut
 def test_nothing_is_overwritten_unasked(case: ScoringCase, capsys: pytest.CaptureFixture[str]) -> None:
     (case.folder / "labels.csv").write_text("mine")
     assert "labels.csv: exists; --force overwrites it" in fails(case, capsys, "--csv", str(case.folder / "labels.csv"))
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["--names x", "--labels x", "--index x", "--clean_labels x", "--mean_file x", "--full", "--truth x", "--gpu 0",
+     "--batch_size 7", "--backend leveldb", "--csv x"],
+)  # fmt: skip
+def test_options_without_effect_on_scores(case: ScoringCase, capsys: pytest.CaptureFixture[str], option: str) -> None:
+    assert main(["--scores", "labels.parquet", "--lists", "lists", *option.split()]) == 2
+    assert f"{option.split()[0]}: no effect with --scores" in capsys.readouterr().err
+    assert main(["--scores", "labels.parquet"]) == 2
+    assert "--scores: give one of --lists, --report, --export_cleanlab" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--index x", "--clean_labels x", "--backend leveldb"])
+def test_options_without_effect_on_a_folder(case: ScoringCase, capsys: pytest.CaptureFixture[str], option: str) -> None:
+    assert f"{option.split()[0]}: no effect with --data" in fails(case, capsys, *option.split())
 
 
 def test_a_damaged_image_is_named_and_nothing_stays(case: ScoringCase, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,3 +18,9 @@ def test_what_is_no_label(tmp_path: Path, text: str) -> None:
     (tmp_path / "truth.csv").write_text(f"key,true\na,0\nb,{text}\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"truth.csv:3: true: expected a whole number in \[0, 3\), got"):
         read_truth(tmp_path / "truth.csv", 3)
+
+
+def test_a_row_that_is_no_csv_is_named(tmp_path: Path) -> None:
+    (tmp_path / "truth.csv").write_text("key,true\na,0\n" + "b" * 200_000 + ",0\n", encoding="utf-8")
+    with pytest.raises(DataError, match="truth.csv:3: not a CSV row: field larger"):
+        read_truth(tmp_path / "truth.csv", 3)

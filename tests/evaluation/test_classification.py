@@ -169,7 +169,7 @@ def test_wrong_input(deploy_run: Path, capsys: pytest.CaptureFixture[str]) -> No
         (["bad.npy"], "bad.npy: not an .npy file of numbers"),
         (["flat.npy"], "flat.npy: shape: expected (images, height, width, channels), got (2, 3)"),
         ([".", "--ext=gif"], "no file in it ends in .gif"),
-        ([image, "--labels_file=names.txt"], "names.txt: expected a line for each of the net's 4 classes, got 1 lines"),
+        ([image, "--labels_file=names.txt"], "names.txt: expected 4 names, one a line, got 1"),
         ([image, "--mean_file=mean2.binaryproto"], "mean2.binaryproto: mean of another shape: expected (3,) or"),
         ([image, "--images_dim=16"], "--images_dim: invalid"),
         ([image, "--model_def=train_val.prototxt"], "tools/deploy.py makes such a net"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from label_scoring import CLASSES, ScoringCase
 
 from caffe_compat.cli.score_labels import main
+from caffe_compat.datasets import layout
 from caffe_compat.datasets.truth import write_truth
 from caffe_compat.evaluation.label_quality.scores_file import read_scores
 from caffe_compat.evaluation.report import gather, page
@@ -85,7 +87,28 @@ def test_without_truth_it_says_that_nothing_is_measured(case: ScoringCase, tmp_p
     arguments[arguments.index("--out") + 1] = str(tmp_path / "labels.parquet")
     assert main(arguments) == 0
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "Nothing here is measured" in text and "measured wrong" not in text
+    assert "Nothing here is measured: no true label was given." in text and "measured wrong" not in text
+
+
+@pytest.mark.parametrize("with_truth", [True, False])
+def test_every_noisy_label_also_has_a_clean_one(tmp_path: Path, with_truth: bool) -> None:
+    """There is nothing to judge, and truth that the net was trained with measures nothing."""
+    case = ScoringCase(tmp_path, records=12)
+    clean = [label if label >= 0 else 0 for label in case.clean]
+    shutil.rmtree(tmp_path / layout.MIXED_CLEAN_LABELS)
+    case.write_labels(layout.MIXED_CLEAN_LABELS, [clean[position] for position in case.order])
+    arguments = case.arguments("--report", str(tmp_path / "report.html"))
+    if with_truth:
+        write_truth(tmp_path / "truth.csv", [(key, 0) for key in case.keys])
+        arguments += ["--truth", str(tmp_path / "truth.csv")]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)  # a mean over nothing
+        assert main(arguments) == 0
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "nan" not in text.partition('<section id="trust">')[0].partition("<header>")[2]
+    assert "<b>0</b><span>labels judged</span>" in text
+    why = f"trained with a clean label of all {len(case.scored)} images whose true label was given"
+    assert (why if with_truth else "no true label was given") in text
 
 
 def test_many_classes_have_no_picture(case: ScoringCase) -> None:

@@ -64,6 +64,14 @@ def run(script: ModuleType, data: str, capsys: pytest.CaptureFixture[str], *flag
     return losses_in(output)
 
 
+@pytest.mark.parametrize("option", ["--display", "--iterations", "--pretrain_iterations", "--batch_size", "--width"])
+def test_numbers_that_have_to_be_above_0(
+    examples: SimpleNamespace, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    assert examples.shared_trunk.main([option, "0"]) == 2
+    assert f"argument {option}: expected a number above 0, got 0" in capsys.readouterr().err
+
+
 def check_fall(losses: list[float]) -> None:
     assert np.mean(losses[-4:]) < 0.8 * np.mean(losses[:4])
 

@@ -1,6 +1,7 @@
 """Wrong arguments: what is raised, and what it says."""
 
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
@@ -59,6 +60,13 @@ def test_the_right_call() -> None:
 def test_what_is_not_a_confusion_matrix(wrong: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         LabelNoiseLoss(wrong)
+
+
+@pytest.mark.parametrize("path", ["confusion.binaryproto", Path("confusion.npy")])
+def test_a_path_is_no_matrix(path: str | Path) -> None:
+    """The message says how to read one: the loss itself knows no files."""
+    with pytest.raises(TypeError, match=r"C: expected an array, got the path 'confusion.*read_blobproto_file\(path\)"):
+        LabelNoiseLoss(path)
 
 
 def test_weights_are_checked_when_they_are_loaded() -> None:

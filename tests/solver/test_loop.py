@@ -14,6 +14,7 @@ from tiny_nets import CLASSIFIER, make_solver, weights
 from caffe_compat.errors import CaffeCompatError
 from caffe_compat.glog import number
 from caffe_compat.solver import Action, Solver
+from caffe_compat.solver.log_parser import LogParser
 
 TESTED = "test_iter: 3 test_interval: 2 max_iter: 4"
 
@@ -41,6 +42,21 @@ def test_displayed_loss_is_the_mean_of_the_last_losses(log: pytest.LogCaptureFix
         expected = np.mean(single[max(0, iteration - 2) : iteration + 1])
         assert re.fullmatch(rf"Iteration {iteration} \([^ ]+ iter/s, [^ ]+s/2 iters\), loss = [^ ]+", line)
         assert float(line.split()[-1]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_loss_that_is_not_finite_is_warned_of_once(log: pytest.LogCaptureFixture) -> None:
+    """Training goes on, as in Caffe; nothing is added to the log of one that does not diverge."""
+    solver = make_solver("display: 1")
+    solver.step(2)
+    assert not lines(log, "diverged")
+    solver.net.learnable_params[0].parameter.data.fill_(float("nan"))
+    solver.step(3)
+    assert lines(log, "diverged") == ["The loss is nan: the training has diverged, and goes on as in Caffe"]
+    assert solver.iter == 5
+    parser = LogParser()
+    for line in log.messages:
+        parser.add(f"W1123 17:28:14.000000 20096 solver.cpp:239] {line}")
+    assert list(parser.runs[-1].losses) == [0, 1, 2, 3, 4]
 
 
 def test_each_step_call_averages_anew(log: pytest.LogCaptureFixture) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from caffe_compat.evaluation.label_quality.scores_file import TYPES
 from caffe_compat.evaluation.metrics import BoolArray, IntArray
 
 
@@ -20,10 +21,7 @@ def choose_records(
         eligible: (N,) bool, the records to choose from.
     """
     corrected = scores["suggested"] != scores["noisy"]
-    groups = [
-        (f"p(z = {kind} | image) highest", scores[f"p_type_{kind}"], eligible)
-        for kind in ("free", "random", "confusing")
-    ]
+    groups = [(f"p(z = {kind} | image) highest", scores[f"p_type_{kind}"], eligible) for kind in TYPES]
     groups.append(("another label suggested, surest first", scores["q_suggested"], eligible & corrected))
     left = np.ones(len(eligible), dtype=bool)
     chosen = []

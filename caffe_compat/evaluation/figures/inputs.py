@@ -10,12 +10,14 @@ import numpy as np
 
 from caffe_compat.data.datum import DECODE_COLOR, decode_datum
 from caffe_compat.datasets import layout
+from caffe_compat.datasets.class_names import read_names
 from caffe_compat.datasets.image_database import ImageDatabase
 from caffe_compat.datasets.pairs import count_pairs_in
 from caffe_compat.datasets.samples import NO_LABEL
 from caffe_compat.demo.dataset import TRUE_CONFUSION
 from caffe_compat.errors import DataError, expected_got
 from caffe_compat.evaluation.experiments.catalogue import RECIPES
+from caffe_compat.evaluation.experiments.recipes import Recipe, Stage
 from caffe_compat.evaluation.experiments.results import Result, read_result_file
 from caffe_compat.evaluation.experiments.training_log import TrainingLog
 from caffe_compat.evaluation.figures.predictions import Example
@@ -70,8 +72,11 @@ class Scores:
 
 
 def read_data_folder(folder: Path) -> DataFolder:
-    """Raises: DataError, FileNotFoundError for files that are missing or do not fit one another."""
-    names = (folder / layout.NAMES).read_text(encoding="utf-8").splitlines()
+    """Raises: DataError for files that do not fit one another, FileNotFoundError naming all that are missing."""
+    needed = (layout.NAMES, layout.PAIRS, layout.CONFUSION_NPY)
+    if missing := [name for name in needed if not (folder / name).exists()]:
+        raise FileNotFoundError(f"{folder}: not there: {', '.join(missing)}")
+    names = read_names(folder / layout.NAMES)
     counts = count_pairs_in(folder / layout.PAIRS, len(names))
     if not counts.any():
         raise DataError("no pair of labels in it", path=str(folder / layout.PAIRS))
@@ -98,23 +103,36 @@ def read_examples(scores: Scores, records: IntArray, images: ImageDatabase) -> l
     return [_example(scores.columns, int(record), images) for record in records]
 
 
-def read_training(folder: Path) -> dict[str, dict[str, list[dict[int, float]]]]:
+def read_training(folder: Path, name: str | None = None) -> dict[str, dict[str, list[dict[int, float]]]]:
     """{axis label: {method: the points of each seed}} of a recipe's results: test accuracy, test loss, training loss.
 
-    Raises: DataError if there is no result of a recipe that is known.
+    Args:
+        name: the recipe's, whose stages may have been run for another one that shares them; None: the one that all
+            results are of.
+    Returns an empty dict where no stage of a row has finished.
+    Raises: DataError if there is no result, or of several recipes without ``name``, or of one that is not known.
     """
     files = sorted(folder.glob("seed_*/*/result.json"))
     results = {file: read_result_file(file) for file in files}
     recipes = sorted({result.recipe for result in results.values()})
-    if len(recipes) != 1 or recipes[0] not in RECIPES:
-        wanted = f"results of one recipe ({', '.join(sorted(RECIPES))}) in seed_<n>/<stage>/result.json"
+    chosen = recipes[0] if name is None and len(recipes) == 1 else name
+    if not recipes or chosen not in RECIPES:
+        wanted = f"results of one recipe ({', '.join(sorted(RECIPES))}) in seed_<n>/<stage>/result.json, or --recipe"
         raise DataError(expected_got(wanted, ", ".join(recipes) or "none"), path=str(folder))
+    recipe = RECIPES[chosen]
     panels: dict[str, dict[str, list[dict[int, float]]]] = {}
-    for row in RECIPES[recipes[0]].rows:
-        for file in (file for file, result in results.items() if result.stage == row.stage):
+    for row in recipe.rows:
+        for file in (file for file, result in results.items() if _is_of(result, recipe.stage(row.stage), recipe)):
             for label, points in _curves(results[file], file.with_name("train.log")).items():
                 panels.setdefault(label, {}).setdefault(row.method, []).append(points)
     return panels
+
+
+def _is_of(result: Result, stage: Stage, recipe: Recipe) -> bool:
+    """Whether it is the result of this stage, run for the recipe or for another one that has the same stage."""
+    if result.stage != stage.name:
+        return False
+    return result.recipe == recipe.name or (result.recipe in RECIPES and stage in RECIPES[result.recipe].stages)
 
 
 def _curves(result: Result, log_file: Path) -> dict[str, dict[int, float]]:

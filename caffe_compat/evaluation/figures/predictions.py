@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from caffe_compat.evaluation.figures.style import COLOURS, DARK, HATCHES, SMALL, new_figure, styled
+from caffe_compat.evaluation.label_quality.scores_file import TYPES
 from caffe_compat.evaluation.metrics import FloatArray
 
-TYPES = ("free", "random", "confusing")
 _BLOCK_WIDTH, _BLOCK_HEIGHT = 3.0, 1.7  # inches
 _SIDE = 0.5  # the picture's share of a block
 _LOWEST = 10.6  # bars and headings of a block that has all of them: 3 headings, 3 + 3 + 2 bars

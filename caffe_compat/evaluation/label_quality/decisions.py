@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from caffe_compat.datasets import layout
+from caffe_compat.datasets.class_names import read_names
 from caffe_compat.datasets.pairs import Pair
+from caffe_compat.datasets.text_lines import utf8_lines
 from caffe_compat.datasets.whole_numbers import whole_number
 from caffe_compat.errors import DataError, expected_got
 from caffe_compat.evaluation.label_quality.ranked_lists import DECISION, INDEX
 
 _NEEDED = ("key", "noisy", DECISION)
+_SEPARATORS = ",;\t"  # spreadsheets write what their country's settings say
 
 
 def list_files(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
@@ -32,11 +36,14 @@ def read_decisions(files: Iterable[Path]) -> list[Pair]:
 
     The names of the classes are those in ``names.txt`` beside each list. A decision may confirm the noisy label.
 
-    Raises: DataError with file and line for a wrong header, row or label, and for an image with two decisions.
+    Columns may be separated by commas, semicolons or tabs.
+
+    Raises: DataError with file and line for text that is not UTF-8, for a wrong header, row, key or label, and for an
+        image with two decisions.
     """
     decided: dict[str, tuple[str, int, int]] = {}
     for file in files:
-        for place, (key, clean, noisy) in _decisions(file, _read_names(file)):
+        for place, (key, clean, noisy) in _decisions(file, _names_beside(file)):
             first = decided.setdefault(key, (place, clean, noisy))
             if first[1:] != (clean, noisy):
                 problem = (
@@ -47,16 +54,24 @@ def read_decisions(files: Iterable[Path]) -> list[Pair]:
 
 
 def _decisions(file: Path, names: Sequence[str]) -> Iterator[tuple[str, Pair]]:
-    with open(file, newline="", encoding="utf-8-sig") as content:
-        reader = csv.DictReader(content)
+    lines = utf8_lines(file)
+    header = next(lines, "")
+    separator = max(_SEPARATORS, key=header.count)
+    reader = csv.DictReader(itertools.chain([header], lines), delimiter=separator, strict=True)
+    try:
         if missing := [name for name in _NEEDED if name not in (reader.fieldnames or ())]:
             wanted = f"a list with the columns {', '.join(_NEEDED)}"
             raise DataError(expected_got(wanted, f"none called {', '.join(missing)}"), path=f"{file}:1")
         for row in reader:
             if text := (row[DECISION] or "").strip():
                 place = f"{file}:{reader.line_num}"
+                key = row["key"] or ""
+                if not key.strip():
+                    raise DataError(expected_got("the key of an image", repr(key)), path=place, field="key")
                 noisy = _label(row["noisy"] or "", names, place, "noisy")
-                yield place, (row["key"], _label(text, names, place, DECISION), noisy)
+                yield place, (key, _label(text, names, place, DECISION), noisy)
+    except csv.Error as exc:
+        raise DataError(f"not a CSV row: {exc}", path=f"{file}:{reader.reader.line_num}") from exc
 
 
 def _label(text: str, names: Sequence[str], place: str, field: str) -> int:
@@ -69,8 +84,8 @@ def _label(text: str, names: Sequence[str], place: str, field: str) -> int:
     raise DataError(expected_got(wanted, repr(text)), path=place, field=field)
 
 
-def _read_names(file: Path) -> list[str]:
+def _names_beside(file: Path) -> list[str]:
     names = file.parent / layout.NAMES
     if not names.is_file():
         raise DataError(f"no {layout.NAMES} beside it; score_labels --lists writes one", path=str(file))
-    return names.read_text(encoding="utf-8").splitlines()
+    return read_names(names)

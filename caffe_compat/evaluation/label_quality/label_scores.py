@@ -61,7 +61,8 @@ class LabelScorer:
         weights: the trained weights; C is theirs, too.
         batch_size: images in a batch; it does not change the scores.
         path: the net's file, for errors.
-    Raises: CaffeCompatError if the weights lack a layer, or weights, mean, images and labels do not fit one another.
+    Raises: CaffeCompatError if the weights lack a layer or are not finite, or weights, mean, images and labels do not
+        fit one another.
     """
 
     def __init__(
@@ -81,6 +82,10 @@ class LabelScorer:
         given = {name for name, _ in merge_weights([weights], net=fed).layers}
         if missing := [name for name in self._net.params if name not in given]:
             raise WeightsError(f"has no weights for {', '.join(missing)}", path=os.fspath(weights))
+        for name, blobs in self._net.params.items():
+            if not all(bool(blob.isfinite().all()) for blob in blobs):
+                raise WeightsError("expected finite numbers, got nan or inf: the training diverged",
+                                   path=os.fspath(weights), layer=name)  # fmt: skip
         self.num_classes: int = self.confusion.shape[0]
         if (most := records.noisy.max()) >= self.num_classes:
             wanted = f"noisy labels in [0, {self.num_classes}), as the net's"

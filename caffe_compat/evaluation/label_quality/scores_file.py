@@ -47,7 +47,6 @@ TYPES = ("free", "random", "confusing")
 TOP = 3
 LISTS = ("p_true", "q_true")
 _FORMAT = 1
-_ROWS_AT_ONCE = 65536
 _GROUP_BYTES = 2**25
 
 
@@ -201,12 +200,7 @@ class ScoresFile:
         self.columns: list[str] = schema.names
 
     def __iter__(self) -> Iterator[Any]:
-        return self.batches()
-
-    def batches(self, columns: Sequence[str] | None = None, rows: int = _ROWS_AT_ONCE) -> Iterator[Any]:
-        """``pyarrow.RecordBatch``es of up to ``rows`` rows; all columns, or those named."""
-        self._require(columns or ())
-        return iter(self._file.iter_batches(rows, columns=columns))
+        return iter(self._file.iter_batches())
 
     def table(self, columns: Sequence[str]) -> Any:
         """Whole columns as a ``pyarrow.Table``. Raises: DataError for a column that is not there."""

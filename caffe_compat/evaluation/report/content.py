@@ -20,7 +20,6 @@ from caffe_compat.evaluation.metrics import (
 from caffe_compat.evaluation.report.thumbnails import thumbnails
 from caffe_compat.label_noise.confusion import FloatArray, IntArray
 
-TYPE_NAMES = ("noise free", "pure random", "confusing")
 PAIRS_WITH_IMAGES, IMAGES_PER_PAIR = 40, 8
 _CURVE_POINTS = 120
 _EXAMPLE = ("key", "p_wrong", "q_suggested", "true_1", "p_true_1", "truth", *(f"q_type_{name}" for name in TYPES))
@@ -97,7 +96,8 @@ class Content:
     Attributes:
         records: how many; with_clean_label: those left out.
         expected_wrong: the sum of p_wrong.
-        types_of_images, types: (3,) mean of p(z|x), and of the posterior of z.
+        truth_seen: records whose truth is known but was in the training as their clean label.
+        types_of_images, types: (3,) mean of p(z|x), and of the posterior of z; zeros where there is no record.
         types_by_label: (L, 3) the latter for the images of each given label.
         before, after: (L,) images with each given, and each suggested label.
         pairs: those that occur, as ``ranked_lists.pairs_of`` has them.
@@ -107,6 +107,7 @@ class Content:
     confusion: FloatArray
     records: int
     with_clean_label: int
+    truth_seen: int
     expected_wrong: float
     types_of_images: FloatArray
     types: FloatArray
@@ -135,9 +136,10 @@ def gather(scores: ScoresFile) -> Content:
         confusion=np.array(scores.info.confusion),
         records=int(used.sum()),
         with_clean_label=int((~used).sum()),
+        truth_seen=int((columns["truth"][~used] >= 0).sum()),
         expected_wrong=float(columns["p_wrong"][used].sum(dtype=np.float64)),
-        types_of_images=image_types.mean(0),
-        types=types.mean(0),
+        types_of_images=image_types.sum(0) / max(1, len(noisy)),
+        types=types.sum(0) / max(1, len(noisy)),
         types_by_label=by_label / np.maximum(before, 1)[:, None],
         before=before,
         after=np.bincount(columns["suggested"][used], minlength=num_classes),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from caffe_compat.evaluation.report.content import TYPE_NAMES, Content, Example, ReportedPair
+from caffe_compat.evaluation.report.content import Content, Example, ReportedPair
 from caffe_compat.evaluation.report.markup import class_name, escaped, percent
+from caffe_compat.label_noise.confusion import NOISE_TYPE_NAMES
 
 _OPEN_GRIDS = 3
 
@@ -73,7 +74,7 @@ def _figure(example: Example, pair: ReportedPair, names: Sequence[str]) -> str:
     lines = [
         f"<b>p(wrong) {percent(example.p_wrong)}</b>",
         f"{class_name(names, pair.suggested)} {percent(example.q_suggested)}",
-        f"{TYPE_NAMES[kind]} {percent(certainty)}",
+        f"{NOISE_TYPE_NAMES[kind]} {percent(certainty)}",
     ]
     if example.looks_like != pair.suggested:
         lines.append(f"image alone: {class_name(names, example.looks_like)} {percent(example.p_looks_like)}")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from importlib import resources
 
 from caffe_compat.evaluation.report.charts import heat_map
-from caffe_compat.evaluation.report.content import TYPE_NAMES, Content
+from caffe_compat.evaluation.report.content import Content
 from caffe_compat.evaluation.report.labels_section import labels_section
 from caffe_compat.evaluation.report.markup import bar, class_name, escaped, share_of, table
 from caffe_compat.evaluation.report.trust_section import trust_section
+from caffe_compat.label_noise.confusion import NOISE_TYPE_NAMES
 
 _MOST_CLASSES_OF_HEAT_MAP = 60
 _WORST = 10
@@ -88,7 +89,8 @@ def _noise(content: Content) -> str:
     ]
     types = [
         [escaped(name), bar(given, 1, as_share=True), bar(alone, 1, as_share=True)]
-        for name, given, alone in zip(TYPE_NAMES, content.types, content.types_of_images, strict=True)
+        for name, given, alone in zip(NOISE_TYPE_NAMES, content.types, content.types_of_images, strict=True)
+        if content.records
     ]
     return "\n".join(
         [
@@ -142,8 +144,8 @@ def _types_by_label(content: Content) -> str:
         )
         numbers = [f"{share:.1%}" for share in shares] if content.before[label] else ["–"] * len(shares)
         rows.append([escaped(name), f'<span class="stack" aria-hidden="true">{parts}</span>', *numbers])
-    key = "".join(f'<span><i class="type{kind}"></i>{name}</span>' for kind, name in enumerate(TYPE_NAMES))
-    return f'<p class="key">{key}</p>{table(["given label", "", *TYPE_NAMES], rows, 2)}'
+    key = "".join(f'<span><i class="type{kind}"></i>{name}</span>' for kind, name in enumerate(NOISE_TYPE_NAMES))
+    return f'<p class="key">{key}</p>{table(["given label", "", *NOISE_TYPE_NAMES], rows, 2)}'
 
 
 def _counts(content: Content) -> str:

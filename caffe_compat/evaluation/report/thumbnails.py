@@ -8,9 +8,8 @@ from collections.abc import Iterable
 import cv2
 import numpy as np
 
-from caffe_compat.data.database import open_database
-from caffe_compat.data.datum import DECODE_COLOR, decode_datum, parse_datum
-from caffe_compat.datasets.image_database import path_of_key
+from caffe_compat.data.datum import DECODE_COLOR, decode_datum
+from caffe_compat.datasets.image_database import ImageDatabase
 from caffe_compat.errors import DataError, expected_got
 
 LARGEST_SIDE = 112
@@ -22,19 +21,12 @@ def thumbnails(database: str, backend: str, paths: Iterable[str]) -> dict[str, s
 
     Raises: DataError if the database is not there, lacks one of them, or it is no image of 1 or 3 channels.
     """
-    reader = open_database(database, backend)
-    table, wanted = reader.keys(), set(paths)
-    positions: dict[str, int] = {}
-    for position in range(len(table)):
-        path = path_of_key(table[position])
-        if path in wanted:
-            positions.setdefault(path, position)
-    if missing := sorted(wanted - positions.keys()):
-        raise DataError(f"{len(missing)} images of the scores are not in it, e.g. {missing[0]!r}", path=database)
+    images = ImageDatabase(database, backend)
     uris = {}
-    for path, position in sorted(positions.items(), key=lambda item: item[1]):
+    for path in dict.fromkeys(paths):
+        datum = images.read(path)
         try:
-            uris[path] = _data_uri(decode_datum(parse_datum(reader.read(position)), DECODE_COLOR))
+            uris[path] = _data_uri(decode_datum(datum, DECODE_COLOR))
         except DataError as exc:
             raise DataError(exc.problem, path=f"{database}: {path}") from exc
     return uris

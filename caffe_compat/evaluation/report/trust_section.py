@@ -8,13 +8,7 @@ from caffe_compat.evaluation.report.markup import table
 
 
 def trust_section(content: Content) -> str:
-    measured = (
-        _measured(content.trust)
-        if content.trust
-        else "<p><strong>Nothing here is measured: no true label was given.</strong> Draw a few hundred images at "
-        "random (not from the lists above, which hold what looks wrong), have them labelled carefully, and give them "
-        "to <code>score_labels --truth</code>: this section then shows calibration and precision.</p>"
-    )
+    measured = _measured(content.trust) if content.trust else _not_measured(content.truth_seen)
     return "\n".join(
         [
             '<section id="trust"><h2>How far to trust it</h2><h3>Assumed</h3><ul>',
@@ -29,6 +23,20 @@ def trust_section(content: Content) -> str:
             measured,
             "</section>",
         ]
+    )
+
+
+def _not_measured(truth_seen: int) -> str:
+    why = (
+        f"the net was trained with a clean label of all {truth_seen:,} images whose true label was given"
+        if truth_seen
+        else "no true label was given"
+    )
+    others = "other images than those with a clean label" if truth_seen else "images"
+    return (
+        f"<p><strong>Nothing here is measured: {why}.</strong> Draw a few hundred {others} at random (not from the "
+        "lists above, which hold what looks wrong), have them labelled carefully, and give them to "
+        "<code>score_labels --truth</code>: this section then shows calibration and precision.</p>"
     )
 
 
