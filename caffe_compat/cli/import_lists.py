@@ -7,9 +7,8 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from caffe_compat.cli.common import DONE, Parser, command
+from caffe_compat.cli.common import DONE, Parser, command, positive
 from caffe_compat.cli.dataset_options import add_output_options, add_recipe_options, chosen_recipe
-from caffe_compat.cli.net_flags import positive
 from caffe_compat.data.imageset import ImageFormat
 from caffe_compat.datasets.contents import write_contents
 from caffe_compat.datasets.databases import image_reader

@@ -9,7 +9,7 @@ from itertools import chain, combinations
 from pathlib import Path
 
 from caffe_compat.data.image_list import read_list
-from caffe_compat.datasets.names import read_names
+from caffe_compat.datasets.class_names import read_names
 from caffe_compat.datasets.pairs import read_all_pairs
 from caffe_compat.errors import DataError, expected_got
 
@@ -111,6 +111,8 @@ def _names(files: Files, labels: Mapping[Path, Labels]) -> Sequence[str]:
     if files.names is None:
         return [f"class {label}" for label in range(max(2, 1 + max(highest.values())))]
     names = read_names(files.names)
+    if len(names) < 2:
+        raise DataError(expected_got("at least two class names, one a line", len(names)), path=str(files.names))
     for path, label in highest.items():
         if label >= len(names):
             image = next(image for image, value in labels[path].items() if value == label)

@@ -8,7 +8,7 @@ from pathlib import Path
 from caffe_compat.data.datum import decode_datum, parse_datum
 from caffe_compat.data.lmdb_store import LmdbReader
 from caffe_compat.datasets import layout
-from caffe_compat.datasets.names import read_names
+from caffe_compat.datasets.class_names import read_names
 from caffe_compat.errors import DataError, expected_got
 from caffe_compat.evaluation.experiments import edits
 from caffe_compat.evaluation.experiments.jobs import REPOSITORY, replace_root
