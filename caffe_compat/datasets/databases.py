@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +19,8 @@ from caffe_compat.files import atomic_path
 from caffe_compat.label_noise.confusion import IntArray
 from caffe_compat.proto import caffe_pb2
 
+logger = logging.getLogger("caffe_compat")
+
 ReadImage = Callable[[str], caffe_pb2.Datum]  # a sample's path -> its image, without a label
 
 
@@ -28,15 +32,26 @@ def image_reader(root: Path, form: ImageFormat) -> ReadImage:
 def write_images(
     path: Path, samples: Samples, read_image: ReadImage, labels: IntArray | None = None, group: Group | None = None
 ) -> None:
-    """Write an image database in the order of ``samples``; without ``labels`` (N,) every record carries -1."""
+    """Write an image database in the order of ``samples``; without ``labels`` (N,) every record carries -1.
+
+    Pixels of several sizes are warned of: a net takes them only if it crops.
+    """
+    sizes: Counter[tuple[int, int]] = Counter()
     values = [NO_LABEL] * len(samples) if labels is None else labels.tolist()
 
     def records() -> Iterator[tuple[bytes, caffe_pb2.Datum]]:
         for position, datum in enumerate(in_threads(read_image, samples.paths)):
             datum.label = values[position]
+            if not datum.encoded:
+                sizes[datum.height, datum.width] += 1
             yield b"%08d_%s" % (position, os.fsencode(samples.paths[position])), datum
 
     write_database(path, records(), group)
+    if len(sizes) > 1:
+        most = " x ".join(map(str, sizes.most_common(1)[0][0]))
+        logger.warning(
+            "%s: images of %d sizes, most of them %s; only nets that crop read these", path.name, len(sizes), most
+        )
 
 
 def write_labels(path: Path, labels: IntArray, group: Group | None = None) -> None:

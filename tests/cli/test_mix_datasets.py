@@ -95,6 +95,15 @@ def test_resizing_and_encoding(lists: Path) -> None:
     assert len(np.load(lists / "out" / layout.MIXED_INDEX)) == 25
 
 
+def test_several_sizes_are_warned_of(lists: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    warning = "mixed_images_lmdb: images of 2 sizes, most of them 6 x 7; only nets that crop read these"
+    assert with_root(lists) == 0
+    assert "only nets that crop" not in capsys.readouterr().err
+    write_plain_image(lists / "root" / next(iter(NOISY)), (1, 2, 3), (9, 9))
+    assert with_root(lists, "--force") == 0
+    assert warning in capsys.readouterr().err
+
+
 def test_the_seed_decides(lists: Path) -> None:
     orders = []
     for seed in ("1", "1", "2"):
