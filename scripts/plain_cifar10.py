@@ -5,6 +5,9 @@ of the label noise model (autograd through log S), torch.optim.SGD and the loop 
 lines. The records are read in the order in which Caffe reads them: from the first to the last, for ever.
 
     python scripts/plain_cifar10.py data/cifar10/seed_1 --seed 1 --out plain_seed_1.json
+
+Caffe's momentum holds steps, PyTorch's gradients: where the rate drops, Caffe goes on for a while with steps of the old
+size. ``--momentum pytorch`` leaves torch.optim.SGD as it is.
 """
 
 import argparse
@@ -91,7 +94,15 @@ def noisy_loss(a: torch.Tensor, b: torch.Tensor, noisy: torch.Tensor, confusion:
     return -evidence.clamp_min(1e-30).log().sum() / len(rows)
 
 
-def train(parameters: list[dict], schedule: str, loss_of, count: int, name: str) -> float:
+def drop_rate(optimizer: torch.optim.SGD, caffe: bool) -> None:
+    """A tenth of the rate from now on; as ``caffe`` does it, the steps in the momentum stay as large as they are."""
+    for group in optimizer.param_groups:
+        group["lr"] *= 0.1
+        for each in group["params"] if caffe else ():
+            optimizer.state[each]["momentum_buffer"] *= 10
+
+
+def train(parameters: list[dict], schedule: str, loss_of, count: int, name: str, caffe: bool) -> float:
     """SGD; ``loss_of(rows)`` is the loss of the records at these positions. Returns seconds an iteration."""
     rate, drop, iterations = SCHEDULES[schedule]
     optimizer = torch.optim.SGD(parameters, lr=rate, momentum=0.9, weight_decay=0.004)
@@ -100,8 +111,7 @@ def train(parameters: list[dict], schedule: str, loss_of, count: int, name: str)
     began, shown = time.monotonic(), 0.0
     for iteration in range(iterations):
         if iteration == drop:
-            for group in optimizer.param_groups:
-                group["lr"] *= 0.1
+            drop_rate(optimizer, caffe)
         rows = torch.arange(iteration * BATCH, (iteration + 1) * BATCH) % count
         optimizer.zero_grad()
         loss = loss_of(rows)
@@ -130,6 +140,12 @@ def accuracy(net: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> floa
     return right / len(labels)
 
 
+def processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
 def copy_of(net: Quick) -> Quick:
     other = Quick(10)
     other.load_state_dict(net.state_dict())
@@ -141,7 +157,11 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="data folder of one seed, made by tools/import_cifar10n.py")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True, help="JSON of the test accuracies")
+    parser.add_argument("--momentum", choices=("caffe", "pytorch"), default="caffe", help="what it does at a drop")
+    parser.add_argument("--clean_only", action="store_true", help="the first of the three trainings alone")
     args = parser.parse_args()
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    caffe = args.momentum == "caffe"
     torch.manual_seed(1000 + args.seed)
     data, results, seconds = Data(args.data), {}, {}
     test = data.labelled("test_lmdb")
@@ -149,16 +169,24 @@ def main() -> None:
     def note(name: str, net: nn.Module, per_iteration: float) -> None:
         results[name], seconds[name] = accuracy(net, *test), round(per_iteration, 4)
         print(f"{name}: test accuracy {results[name]:.4f}", flush=True)
-        report = {"seed": args.seed, "test_accuracy": results, "seconds_per_iteration": seconds}
+        report = {
+            "seed": args.seed,
+            "momentum": args.momentum,
+            "test_accuracy": results,
+            "seconds_per_iteration": seconds,
+        }
         versions = {"python": platform.python_version(), "torch": torch.__version__, "threads": torch.get_num_threads()}
         part = args.out.with_suffix(".part")
-        part.write_text(json.dumps({**report, "versions": versions}, indent=1) + "\n")
+        report |= {"processor": processor(), "versions": versions}
+        part.write_text(json.dumps(report, indent=1) + "\n")
         part.replace(args.out)
 
     clean = Quick(10)
     x, y = data.labelled("clean_train_lmdb")
-    took = train(groups(clean), "clean", lambda rows: cross_entropy(clean(x[rows]), y[rows]), len(y), "clean")
+    took = train(groups(clean), "clean", lambda rows: cross_entropy(clean(x[rows]), y[rows]), len(y), "clean", caffe)
     note("clean", clean, took)
+    if args.clean_only:
+        return
 
     mixed, labels = data.mixed, data.mixed_labels
     truth = copy_of(clean)
@@ -168,6 +196,7 @@ def main() -> None:
         lambda rows: cross_entropy(truth(mixed[rows]), labels["truth"][rows]),
         len(mixed),
         "noisy_as_truth",
+        caffe,
     )
     note("noisy_as_truth", truth, took)
 
@@ -176,7 +205,7 @@ def main() -> None:
         getattr(types, name).load_state_dict(getattr(clean, name).state_dict())
     z, kind = data.labelled("ntype_train_lmdb")
     fast_last = groups(types, ten_times=types.ip2)
-    train(fast_last, "ntype", lambda rows: cross_entropy(types(z[rows]), kind[rows]), len(kind), "ntype")
+    train(fast_last, "ntype", lambda rows: cross_entropy(types(z[rows]), kind[rows]), len(kind), "ntype", caffe)
 
     ours = copy_of(clean)
 
@@ -185,7 +214,7 @@ def main() -> None:
         known = cross_entropy(a, labels["clean"][rows]) + cross_entropy(b, labels["ntype"][rows])
         return known + noisy_loss(a, b, labels["noisy"][rows], data.confusion)
 
-    took = train(groups(ours, types), "joint", joint, len(mixed), "ours")
+    took = train(groups(ours, types), "joint", joint, len(mixed), "ours", caffe)
     note("ours", ours, took)
 
 

@@ -15,6 +15,7 @@ from caffe_compat import Net
 from caffe_compat.evaluation.experiments.catalogue import RECIPES
 from caffe_compat.evaluation.experiments.jobs import REPOSITORY, recipe_messages, replace_root
 from caffe_compat.prototxt.deploy import with_inputs
+from caffe_compat.solver.updater import Updater
 
 BATCH, ITERATIONS = 12, 12
 LAYERS = ("conv1", "conv2", "conv3", "ip1", "ip2")
@@ -97,6 +98,31 @@ def test_clean_net(plain: ModuleType, tiny_data) -> None:
         step(ours, net.loss)
         step(theirs, plain.cross_entropy(other(x), y))
     assert difference(net, other, "") < 1e-12
+
+
+def test_the_solver_through_a_drop_of_the_rate(plain: ModuleType, tiny_data) -> None:
+    """The solver's own updates, decay and multipliers, with Caffe's momentum; PyTorch's goes elsewhere at the drop."""
+    torch.manual_seed(1)
+    net = fed_net("clean", tiny_data("cifar", classes=10, size=32), "label_clean")
+    nets = {caffe: plain.Quick(10).double() for caffe in (True, False)}
+    optimizers = {caffe: plain_optimizer(plain.groups(other)) for caffe, other in nets.items()}
+    for other in nets.values():
+        copy(net, other, "")
+    updater = Updater(net.learnable_params, recipe_messages(RECIPES["cifar10"].stage("clean"))[0])
+    generator = torch.Generator().manual_seed(2)
+    for iteration in range(ITERATIONS):
+        dropped = iteration >= ITERATIONS // 2
+        x, y = images(generator), torch.randint(10, (BATCH,), generator=generator)
+        updater.clear_gradients()
+        net(data=x, label_clean=y.double())
+        net.loss.backward()
+        updater.update(1e-4 if dropped else 1e-3, iteration)
+        for caffe, other in nets.items():
+            if iteration == ITERATIONS // 2:
+                plain.drop_rate(optimizers[caffe], caffe)
+            step(optimizers[caffe], plain.cross_entropy(other(x), y))
+    assert difference(net, nets[True], "") < 1e-6  # a solver's message holds weight_decay and momentum in float32
+    assert difference(net, nets[False], "") > 1e-4
 
 
 def test_joint_net(plain: ModuleType, tiny_data) -> None:
