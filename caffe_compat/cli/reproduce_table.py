@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
-from caffe_compat.cli.common import DONE, FAILED, Parser, command
-from caffe_compat.datasets import layout
-from caffe_compat.datasets.class_names import read_names
+from caffe_compat.cli.common import DONE, FAILED, Parser, command, positive
 from caffe_compat.demo.dataset import TRUE_CONFUSION
 from caffe_compat.errors import DataError
 from caffe_compat.evaluation.experiments.catalogue import RECIPES
@@ -20,8 +17,8 @@ from caffe_compat.evaluation.experiments.jobs import data_folder
 from caffe_compat.evaluation.experiments.own_recipe import own_recipe
 from caffe_compat.evaluation.experiments.switches import SWITCHES, with_switches
 from caffe_compat.evaluation.experiments.table import Table
+from caffe_compat.evaluation.figures.inputs import read_data_folder
 from caffe_compat.files import atomic_path
-from caffe_compat.npy_files import map_npy
 
 
 def _parser() -> Parser:
@@ -37,10 +34,10 @@ def _parser() -> Parser:
         "--data", type=Path, required=True, help="its databases; a seed takes DATA/seed_<n> if it is there"
     )
     parser.add_argument("--out", type=Path, required=True, help="folder for logs, weights, results and the table")
+    parser.add_argument("--seeds", type=positive, help="run seeds 1 to SEEDS (default: what the recipe reports)")
     parser.add_argument(
-        "--seeds", type=int, default=None, help="run seeds 1 to SEEDS (default: what the recipe reports)"
+        "--first_seed", type=positive, default=1, help="the first of them, to share seeds out over machines"
     )
-    parser.add_argument("--first_seed", type=int, default=1, help="the first of them, to share seeds out over machines")
     parser.add_argument(
         "--stages", nargs="+", metavar="STAGE", help="run only these, and what they start from (default: all)"
     )
@@ -70,10 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     stages = [stage.name for stage in recipe.stages]
     if unknown := set(args.stages or ()) - set(stages):
         parser.error(f"--stages: expected some of {', '.join(stages)}, got {', '.join(sorted(unknown))}")
-    num_seeds = recipe.seeds if args.seeds is None else args.seeds
-    if num_seeds < 1:
-        parser.error(f"--seeds: expected at least 1, got {num_seeds}")
-    seeds = range(args.first_seed, args.first_seed + num_seeds)
+    seeds = range(args.first_seed, args.first_seed + (args.seeds or recipe.seeds))
     chain = Chain(recipe, args.data, args.out, ("--gpu", args.gpu) if args.gpu else (), args.pretrained)
     if args.pretrained is not None and not args.pretrained.is_file():
         raise DataError("--pretrained: no such file", path=str(args.pretrained))
@@ -82,22 +76,35 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         _check_folder(args.data, f"{recipe.make_data} makes one")
         args.out.mkdir(parents=True, exist_ok=True)
-        try:
-            chain.run(seeds, args.stages)
-        except (StageFailed, KeyboardInterrupt) as exc:
-            report(chain, seeds)
-            print(f"\n{exc}" if str(exc) else "\ninterrupted: the same command goes on where it stopped")
-            return FAILED
-    report(chain, seeds)
-    return DONE
+    confusion = _confusion(chain)
+    problem = "" if args.table_only else _run(chain, seeds, args.stages)
+    report(chain, seeds, confusion)
+    if problem:
+        print(f"\n{problem}")
+    return FAILED if problem else DONE
 
 
-def report(chain: Chain, seeds: Sequence[int]) -> None:
-    """Print the table and write it, as Markdown and JSON, into the output folder."""
+def _run(chain: Chain, seeds: Sequence[int], stages: Sequence[str] | None) -> str:
+    """Run what is missing; returns what ended that too early, or nothing."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the trainer snapshots and stops
+    try:
+        chain.run(seeds, stages)
+    except StageFailed as exc:
+        return str(exc)
+    except KeyboardInterrupt:
+        return "interrupted: the same command goes on where it stopped"
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    return ""
+
+
+def report(chain: Chain, seeds: Sequence[int], confusion: str) -> None:
+    """Print the table and write it, as Markdown and JSON, into the output folder; ``confusion`` is printed below it."""
     results = {(job.stage.name, seed): chain.finished(job) for seed in seeds for job in chain.jobs(seed)}
     finished = {key: result for key, result in results.items() if result is not None}
-    table = Table(chain.recipe, finished, seeds, chain.left_out())
-    markdown = table.markdown() + _confusion(chain)
+    left_out = [name for name in chain.left_out() if name not in {stage for stage, _ in finished}]
+    table = Table(chain.recipe, finished, seeds, left_out)
+    markdown = table.markdown() + confusion
     for name, text in (("table.md", markdown), ("table.json", json.dumps(table.as_json(), indent=1) + "\n")):
         with atomic_path(chain.out / name) as part:
             part.write_text(text)
@@ -106,20 +113,15 @@ def report(chain: Chain, seeds: Sequence[int]) -> None:
 
 
 def _confusion(chain: Chain) -> str:
-    """The estimated C beside the one the labels were drawn from, where the data folder has it."""
+    """The estimated C beside the one the labels were drawn from, where the data folder has it.
+
+    Raises: DataError, FileNotFoundError for files that are missing or do not fit one another.
+    """
     folder = data_folder(chain.data, seed=1)
     if not (folder / TRUE_CONFUSION).exists():
         return ""
-    estimated, true = (_matrix(folder / name) for name in (layout.CONFUSION_NPY, TRUE_CONFUSION))
-    names = read_names(folder / layout.NAMES, len(estimated))
-    return "\n" + confusion_table(estimated, true, names)
-
-
-def _matrix(path: Path) -> np.ndarray:
-    try:
-        return map_npy(path)
-    except ValueError as exc:
-        raise DataError(str(exc), path=str(path)) from exc
+    data = read_data_folder(folder)
+    return "" if data.true is None else "\n" + confusion_table(data.estimated, data.true, data.names)
 
 
 def _choices(parser: Parser, given: Sequence[str]) -> dict[str, str]:

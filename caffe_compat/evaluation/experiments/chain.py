@@ -12,10 +12,12 @@ from pathlib import Path
 
 from caffe_compat.errors import CaffeCompatError
 from caffe_compat.evaluation.experiments.estimated_transition import write_estimated_transition
+from caffe_compat.evaluation.experiments.identity import Identity, difference, identity, read_identity, write_identity
 from caffe_compat.evaluation.experiments.jobs import Job, data_folder, resolved_texts, write_resolved
+from caffe_compat.evaluation.experiments.locks import locked
 from caffe_compat.evaluation.experiments.progress import Progress
 from caffe_compat.evaluation.experiments.recipes import Recipe
-from caffe_compat.evaluation.experiments.results import Result, make_result, read_result, settings_digest, write_result
+from caffe_compat.evaluation.experiments.results import Result, make_result, read_result, write_result
 from caffe_compat.evaluation.experiments.starts import write_start
 from caffe_compat.evaluation.experiments.training_log import TrainingLog
 
@@ -62,7 +64,8 @@ class Chain:
 
         Args:
             stages: only these, and what they need; None: all.
-        Raises: CaffeCompatError where the output folder holds results of other settings; StageFailed.
+        Raises: CaffeCompatError where the output folder holds results of other settings or data, or another process
+            trains there; StageFailed.
         """
         every = [stage.name for stage in self.recipe.stages]
         wanted = every if stages is None else self.recipe.with_needs(list(stages))
@@ -70,55 +73,69 @@ class Chain:
         for seed in seeds:
             for job in self.jobs(seed):
                 if job.stage.name in runnable and self.finished(job) is None:
-                    self._run_stage(job)
+                    job.folder.mkdir(parents=True, exist_ok=True)
+                    with locked(job.lock_file) as lock:
+                        self._run_stage(job, lock)
 
     def finished(self, job: Job) -> Result | None:
         """The job's result, or None where it is still to be run.
 
-        Raises: CaffeCompatError if the result belongs to another net, solver or start.
+        Raises: CaffeCompatError if the result belongs to another net, solver, start or data folder.
         """
         result = read_result(job)
-        if result is not None and result.settings != settings_digest(job):
-            raise CaffeCompatError(
-                "made with other nets, solvers or starts than the recipe has now: remove this folder or choose another "
-                "--out",
-                path=str(job.folder),
-            )
+        if result is not None and (other := difference(result.identity, job)):
+            raise _not_ours(job, f"made with {other}")
         return result
 
-    def _run_stage(self, job: Job) -> None:
-        snapshot = self._prepare(job)
+    def _run_stage(self, job: Job, lock: int) -> None:
+        made_with = identity(job)
+        snapshot = _prepare(job, made_with)
         command = [*trainer(), "--solver", str(job.solver_file), *self.train_options]
         if snapshot is not None:
             command += ["--snapshot", str(snapshot)]
         elif job.stage.continues is not None:
             command += ["--snapshot", str(job.earlier(job.stage.continues).final_state)]
-        settings = settings_digest(job)
         began = time.monotonic()
         with Progress(f"seed {job.seed}: {job.stage.name}", job.max_iter) as progress:
-            code = _train(command, job.log_file, progress)
+            code = _train(command, job.log_file, progress, lock)
         if code != 0 or not job.final_weights.exists():
             raise StageFailed(_ending(job, code))
         with open(job.log_file, errors="replace") as lines:
             log = TrainingLog.read(lines)
         resumed_at = None if snapshot is None else int(snapshot.stem.rpartition("_")[2])
-        write_result(job, make_result(job, log, settings, resumed_at, time.monotonic() - began))
+        write_result(job, make_result(job, log, made_with, resumed_at, time.monotonic() - began))
 
-    def _prepare(self, job: Job) -> Path | None:
-        """Write what the stage reads, and give the snapshot it can go on from, if there is one."""
-        job.folder.mkdir(parents=True, exist_ok=True)
-        snapshot = job.last_snapshot()
-        if snapshot is not None and _written(job) != resolved_texts(job):
-            problem = "a run cut short with other settings: remove this folder or choose another --out"
-            raise CaffeCompatError(problem, path=str(job.folder))
-        write_resolved(job)
-        if snapshot is None:
-            job.log_file.unlink(missing_ok=True)
-            if job.stage.starts:
-                write_start(job)
-            if job.stage.transition is not None:
-                write_estimated_transition(job, job.stage.transition)
-        return snapshot
+
+def _prepare(job: Job, made_with: Identity) -> Path | None:
+    """Write what the stage reads, and give the snapshot it can go on from, if there is one."""
+    snapshot = job.last_snapshot()
+    if snapshot is not None and (other := _changed_since_start(job)):
+        raise _not_ours(job, f"a run cut short, begun with {other}")
+    write_resolved(job)
+    write_identity(job, made_with)
+    if snapshot is None:
+        job.log_file.unlink(missing_ok=True)
+        if job.stage.starts:
+            write_start(job)
+        if job.stage.transition is not None:
+            write_estimated_transition(job, job.stage.transition)
+    return snapshot
+
+
+def _changed_since_start(job: Job) -> str | None:
+    """What the cut run in the job's folder was begun with that is not the job's; None: nothing."""
+    known = read_identity(job)
+    if known is not None:
+        return difference(known, job)
+    try:  # begun before that was kept
+        written = job.solver_file.read_text(), job.net_file.read_text()
+    except FileNotFoundError:
+        written = None
+    return None if written == resolved_texts(job) else "other settings"
+
+
+def _not_ours(job: Job, problem: str) -> CaffeCompatError:
+    return CaffeCompatError(f"{problem}: remove this folder or choose another --out", path=str(job.folder))
 
 
 def trainer() -> list[str]:
@@ -126,13 +143,22 @@ def trainer() -> list[str]:
     return [sys.executable, "-c", "from caffe_compat.cli.train_net import main; raise SystemExit(main())"]
 
 
-def _train(command: Sequence[str], log_file: Path, progress: Progress) -> int:
-    """Run the trainer, its log appended to ``log_file`` and shown by ``progress``; returns its exit code."""
+def _train(command: Sequence[str], log_file: Path, progress: Progress, lock: int) -> int:
+    """Run the trainer, its log appended to ``log_file`` and shown by ``progress``; returns its exit code.
+
+    It holds ``lock``, too, so that nobody trains beside it should it outlive this process.
+    """
     log = TrainingLog()
     with (
         open(log_file, "a") as kept,
-        subprocess.Popen(  # a group of its own: Ctrl-C reaches it through us, once
-            command, stdout=kept, stderr=subprocess.PIPE, text=True, errors="replace", process_group=0
+        subprocess.Popen(
+            command,
+            stdout=kept,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            process_group=0,  # of its own: Ctrl-C reaches it through us, once
+            pass_fds=(lock,),
         ) as process,
     ):
         assert process.stderr is not None
@@ -156,10 +182,3 @@ def _ending(job: Job, code: int) -> str:
         return f"{job.stage.name}: stopped before iteration {job.max_iter}; the same command goes on from the snapshot"
     lines = job.log_file.read_text(errors="replace").splitlines()[-_LAST_LINES_SHOWN:]
     return f"{job.stage.name}: training ended with exit code {code}; the end of {job.log_file}:\n" + "\n".join(lines)
-
-
-def _written(job: Job) -> tuple[str, str] | None:
-    try:
-        return job.solver_file.read_text(), job.net_file.read_text()
-    except FileNotFoundError:
-        return None

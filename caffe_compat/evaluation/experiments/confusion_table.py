@@ -6,12 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from caffe_compat.evaluation.experiments.markdown import escaped
+
 
 def confusion_table(estimated: np.ndarray, true: np.ndarray, names: Sequence[str]) -> str:
     """Two columns as Markdown: of each true class, what it is taken for and how often, most frequent first.
 
     Shapes: estimated and true (L, L), indexed [noisy, true]; names L.
     """
+    names = [escaped(name) for name in names]
     rows = [
         (f"{name} ({number})", _column(estimated[:, number], names), _column(true[:, number], names))
         for number, name in enumerate(names)

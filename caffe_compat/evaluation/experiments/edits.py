@@ -37,11 +37,13 @@ def noisy_labels_only(solver: SolverParameter, net: NetParameter) -> None:
             layer.loss_param.ignore_label = IGNORED
 
 
-def schedule(base_lr: float, stepsize: int, max_iter: int) -> Edit:
-    """Another schedule, with one snapshot at its end."""
+def schedule(base_lr: float, stepsize: int, max_iter: int, snapshot: int | None = None) -> Edit:
+    """Another schedule; ``snapshot``: iterations between two snapshots, None: as they were."""
 
     def edit(solver: SolverParameter, net: NetParameter) -> None:
-        solver.base_lr, solver.stepsize, solver.max_iter, solver.snapshot = base_lr, stepsize, max_iter, max_iter
+        solver.base_lr, solver.stepsize, solver.max_iter = base_lr, stepsize, max_iter
+        if snapshot is not None:
+            solver.snapshot = snapshot
 
     return edit
 
@@ -63,7 +65,8 @@ def update_noise_lr(value: float) -> Edit:
     def edit(solver: SolverParameter, net: NetParameter) -> None:
         layers = [layer for layer in net.layer if layer.type == NOISY_LABEL_LOSS]
         for layer in _found(layers, net, f"a {NOISY_LABEL_LOSS} layer"):
-            layer.softmax_noisy_label_loss_param.update_noise_lr = value
+            if layer.softmax_noisy_label_loss_param.update_noise_lr != value:  # the default stays unwritten
+                layer.softmax_noisy_label_loss_param.update_noise_lr = value
 
     return edit
 
@@ -94,14 +97,6 @@ def labelled_mean(solver: SolverParameter, net: NetParameter) -> None:
     for layer in _found(layers, net, "a SoftmaxWithLoss layer"):
         layer.loss_param.ClearField("normalize")
         layer.loss_param.normalization = caffe_pb2.LossParameter.VALID
-
-
-def without_type_loss(solver: SolverParameter, net: NetParameter) -> None:
-    """No noise type loss: p(z|x) learns from the noisy labels alone."""
-    loss = next((layer for layer in net.layer if layer.name == "loss_ntype"), None)
-    if loss is None:
-        raise _missing(net, 'a layer "loss_ntype"')
-    _remove(net, lambda layer: layer.name == "loss_ntype" or layer.top[:] == [loss.bottom[1]])
 
 
 def constant_types(solver: SolverParameter, net: NetParameter) -> None:

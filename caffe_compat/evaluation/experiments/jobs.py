@@ -57,6 +57,14 @@ class Job:
         return self.folder / "result.json"
 
     @property
+    def identity_file(self) -> Path:
+        return self.folder / "identity.json"
+
+    @property
+    def lock_file(self) -> Path:
+        return self.folder / "lock"
+
+    @property
     def start_file(self) -> Path:
         return self.folder / "start.caffemodel"
 

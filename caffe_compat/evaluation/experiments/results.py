@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from caffe_compat.errors import CaffeCompatError
+from caffe_compat.evaluation.experiments.identity import Identity
 from caffe_compat.evaluation.experiments.jobs import Job, recipe_messages
 from caffe_compat.evaluation.experiments.training_log import TrainingLog
 from caffe_compat.files import atomic_path
 from caffe_compat.machine import machine, versions
-from caffe_compat.prototxt import to_text
 
 
 @dataclass(frozen=True)
@@ -31,6 +29,7 @@ class Result:
         seconds_per_iteration: median over the displayed intervals, tests excluded.
         images_per_second: batch size over that.
         validation_history: outputs of the second test net, which reads the validation split, where the recipe has one.
+        data, pretrained: as in :class:`Identity`; None in results of before they were kept.
     """
 
     recipe: str
@@ -48,6 +47,12 @@ class Result:
     machine: dict[str, Any]
     versions: dict[str, str]
     validation_history: dict[int, dict[str, float]] = field(default_factory=dict)
+    data: str | None = None
+    pretrained: str | None = None
+
+    @property
+    def identity(self) -> Identity:
+        return Identity(self.settings, self.data, self.pretrained)
 
     @property
     def accuracy(self) -> float:
@@ -61,30 +66,6 @@ class Result:
             return None
         best = max(sorted(scores), key=lambda at: scores[at])
         return best, self.test_history[best]["accuracy"]
-
-
-def settings_digest(job: Job) -> str:
-    """SHA-256 of everything that decides the result of ``job`` but the data; folders may move."""
-    digest = hashlib.sha256(str(job.seed).encode())
-    for message in recipe_messages(job.stage):
-        digest.update(to_text(message).encode())
-    for start in job.stage.starts:
-        digest.update(settings_digest(job.earlier(start.stage)).encode())
-        digest.update(json.dumps(dict(start.renames), sort_keys=True).encode())
-    if job.stage.continues is not None:
-        digest.update(b"continues" + settings_digest(job.earlier(job.stage.continues)).encode())
-    if job.stage.transition is not None:
-        kind, stage = job.stage.transition.kind, job.stage.transition.stage
-        digest.update(kind.value.encode() + settings_digest(job.earlier(stage)).encode())
-    if job.stage.pretrained and job.pretrained is not None:
-        digest.update(_file_digest(job.pretrained, job.pretrained.stat().st_mtime_ns))
-    return digest.hexdigest()
-
-
-@lru_cache
-def _file_digest(path: Path, changed: int) -> bytes:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
 
 
 def read_result(job: Job) -> Result | None:
@@ -106,6 +87,7 @@ def read_result_file(path: Path) -> Result:
 def parse_result(fields: dict[str, Any]) -> Result:
     """A result from the JSON's content. Raises: TypeError, KeyError or ValueError if it is something else."""
     float(fields["test"]["accuracy"])
+    bytes.fromhex(fields.get("pretrained") or "")
     histories = {
         name: {int(iteration): outputs for iteration, outputs in fields.get(name, {}).items()}
         for name in ("test_history", "validation_history")
@@ -118,7 +100,7 @@ def write_result(job: Job, result: Result) -> None:
         part.write_text(json.dumps(asdict(result), indent=1) + "\n")
 
 
-def make_result(job: Job, log: TrainingLog, settings: str, resumed_at: int | None, seconds: float) -> Result:
+def make_result(job: Job, log: TrainingLog, made_with: Identity, resumed_at: int | None, seconds: float) -> Result:
     """Put together the result of a job whose training has reached its last iteration, after ``seconds``.
 
     Raises: CaffeCompatError if the log holds no test accuracy at the last iteration.
@@ -133,7 +115,7 @@ def make_result(job: Job, log: TrainingLog, settings: str, resumed_at: int | Non
         recipe=job.recipe.name,
         stage=job.stage.name,
         seed=job.seed,
-        settings=settings,
+        settings=made_with.settings,
         iterations=iterations,
         test=test,
         test_history=log.tests,
@@ -145,6 +127,8 @@ def make_result(job: Job, log: TrainingLog, settings: str, resumed_at: int | Non
         machine=machine(),
         versions=versions(),
         validation_history=log.validations,
+        data=made_with.data,
+        pretrained=made_with.pretrained,
     )
 
 

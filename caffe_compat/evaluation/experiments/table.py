@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from caffe_compat.evaluation.experiments.jobs import recipe_messages
+from caffe_compat.evaluation.experiments.markdown import line
 from caffe_compat.evaluation.experiments.recipes import Recipe, Row, Stage
 from caffe_compat.evaluation.experiments.results import Result
 
@@ -46,7 +47,7 @@ class Table:
     """A recipe's results, in percent.
 
     Attributes:
-        left_out: stages that were not to be run, because they start from weights that are not there.
+        left_out: stages without a result that were not to be run, because they start from weights that are not there.
     """
 
     recipe: Recipe
@@ -85,15 +86,15 @@ class Table:
         lines = [
             f"{self.recipe.title}: test accuracy (%) at the last iteration",
             "",
-            _line(heads),
-            _line(["---", "---", *("--:" for _ in heads[2:])]),
+            line(heads),
+            line(["---", "---", *("--:" for _ in heads[2:])]),
             *(self._row_line(row) for row in self.recipe.rows),
         ]
         for first, second in self.recipe.compare:
             difference = self.difference(first, second)
             cells = [_mean(difference, "+"), *_cells(difference, "+")]
             gaps = ["" for _ in self._published_head()]
-            lines.append(_line([f"{first} - {second}", "", "", *gaps, *cells, *("" for _ in self._validation_head())]))
+            lines.append(line([f"{first} - {second}", "", "", *gaps, *cells, *("" for _ in self._validation_head())]))
         return "\n".join([*lines, "", *self._notes(), self._stages()]) + "\n"
 
     def as_json(self) -> dict[str, Any]:
@@ -138,7 +139,7 @@ class Table:
             cells = [_mean(summary), *_cells(summary)]
         known = LEFT_OUT if row.stage in self.left_out else _mean(self.accuracy_by_validation(row))
         chosen = [known] if self.recipe.validation else []
-        return _line([row.method, row.labels, iterations, *published, *cells, *chosen])
+        return line([row.method, row.labels, iterations, *published, *cells, *chosen])
 
     def _notes(self) -> list[str]:
         if not self.left_out:
@@ -149,13 +150,13 @@ class Table:
     def _stages(self) -> str:
         """Of every stage: what it starts from, its iterations, and the median speed and time of a run."""
         heads = ["stage", "starts from", "iterations", "s / iteration", "images / s", "minutes"]
-        lines = [_line(heads), _line(["---", "---", *("--:" for _ in heads[2:])])]
+        lines = [line(heads), line(["---", "---", *("--:" for _ in heads[2:])])]
         for stage in self.recipe.stages:
             results = self._of(stage.name)
             speed = _median_seconds(results), _median([result.images_per_second for result in results])
             whole = _median([result.seconds / 60 for result in results if result.resumed_at is None])
             times = [_number(speed[0], ".3f"), _number(speed[1], ".0f"), _number(whole, ".1f")]
-            lines.append(_line([f"`{stage.name}`", _origin(stage), _iterations(stage), *times]))
+            lines.append(line([f"`{stage.name}`", _origin(stage), _iterations(stage), *times]))
         return "\n".join(lines)
 
 
@@ -198,7 +199,3 @@ def _mean(summary: Summary, sign: str = "") -> str:
 
 def _cells(summary: Summary, sign: str = "") -> list[str]:
     return [MISSING if value is None else f"{value:{sign}.2f}" for value in summary.values.values()]
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"

@@ -5,11 +5,14 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable
 
-from caffe_compat.solver.log_parser import LogParser
+from caffe_compat.solver.log_parser import LogParser, Run, join_resumed
 
 
 class TrainingLog:
-    """The lines of one log, read one after another with :meth:`add`. A resumed run's later lines win."""
+    """The lines of one log, read one after another with :meth:`add`: its last run, with those that it goes on from.
+
+    A resumed run's lines win over those of the run it goes on from.
+    """
 
     def __init__(self) -> None:
         self._parser = LogParser()
@@ -34,16 +37,21 @@ class TrainingLog:
         """{iteration: {output: value}} of the second test net, which reads the validation split where there is one."""
         return self._tests_of(1)
 
-    def _tests_of(self, net: int) -> dict[int, dict[str, float]]:
-        return {row.iteration: row.outputs for run in self._parser.runs for row in run.tests.get(net, [])}
-
     @property
     def losses(self) -> dict[int, float]:
         """{iteration: displayed (averaged) training loss}."""
-        return {iteration: loss for run in self._parser.runs for iteration, loss in run.losses.items()}
+        return self._run.losses
 
     @property
     def seconds_per_iteration(self) -> float | None:
         """Median over the displayed intervals, so that the few with a test in them do not count; None without any."""
-        seconds = [each for run in self._parser.runs for each in run.interval_seconds]
+        seconds = self._run.interval_seconds
         return statistics.median(seconds) if seconds else None
+
+    def _tests_of(self, net: int) -> dict[int, dict[str, float]]:
+        return {row.iteration: row.outputs for row in self._run.tests.get(net, [])}
+
+    @property
+    def _run(self) -> Run:
+        runs = join_resumed(self._parser.runs)
+        return runs[-1] if runs else Run()

@@ -1,6 +1,11 @@
 """The chain end to end on a handful of images: what is run, what is skipped, what is taken up again."""
 
 import json
+import os
+import signal
+import sys
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +15,7 @@ import pytest
 from caffe_compat.cli.reproduce_table import main
 from caffe_compat.errors import CaffeCompatError
 from caffe_compat.evaluation.experiments import catalogue, jobs
+from caffe_compat.evaluation.experiments import chain as chains
 from caffe_compat.evaluation.experiments.chain import Chain
 from caffe_compat.evaluation.experiments.estimated_transition import predictions
 from caffe_compat.label_noise.transitions import anchor_transition, gold_transition
@@ -110,7 +116,7 @@ def test_cut_stage_goes_on_and_other_settings_are_refused(chain: Chain):
     with pytest.raises(CaffeCompatError, match="other nets, solvers or starts"):
         clean.run([1])
     (folder / "result.json").unlink()
-    with pytest.raises(CaffeCompatError, match="cut short with other settings"):
+    with pytest.raises(CaffeCompatError, match="cut short, begun with other nets, solvers or starts"):
         clean.run([1])
 
 
@@ -121,8 +127,74 @@ def test_failing_training_ends_the_chain_with_its_last_words(chain: Chain, capsy
     assert "mean.binaryproto" in printed and "missing" in printed
 
 
+LASTING_TRAINER = """
+import os, pathlib, signal, sys, time
+stopped, folder = [], pathlib.Path(sys.argv[sys.argv.index("--solver") + 1]).parent
+signal.signal(signal.SIGINT, lambda *_: stopped.append(True))
+open_files = [os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")]
+(folder / "running").write_text("the lock is held" if str(folder / "lock") in open_files else "no lock")
+until = time.monotonic() + 20
+while time.monotonic() < until and not stopped:
+    time.sleep(0.05)
+(folder / "ended").write_text("stopped" if stopped else "not stopped")
+"""
+
+
+def test_sigterm_stops_the_trainer_and_nobody_trains_beside_it(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(chains, "trainer", lambda: [sys.executable, "-c", LASTING_TRAINER])
+    folder, beside = chain.out / "seed_1/clean", []
+
+    def try_beside_and_terminate() -> None:
+        until = time.monotonic() + 60
+        while time.monotonic() < until and not (folder / "running").exists():
+            time.sleep(0.05)
+        try:
+            chain.run([1], ["clean"])
+        except CaffeCompatError as exc:
+            beside.append(str(exc))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def unhandled(number: int, frame: object) -> None:
+        raise AssertionError("SIGTERM would have ended this process and left the trainer")
+
+    before = signal.signal(signal.SIGTERM, unhandled)
+    thread = threading.Thread(target=try_beside_and_terminate)
+    thread.start()
+    try:
+        assert run(chain, "--seeds", "1", "--stages", "clean") == 1
+    finally:
+        thread.join()
+        assert signal.signal(signal.SIGTERM, before) is unhandled
+    assert "interrupted: the same command goes on where it stopped" in capsys.readouterr().out
+    assert (folder / "ended").read_text() == "stopped"
+    assert beside == [f"{folder}: another process is training here"]
+    assert (folder / "running").read_text() == "the lock is held", "by the trainer, too"
+
+
+def test_the_matrix_behind_the_labels_is_read_before_anything_is_trained(
+    chain: Chain, capsys: pytest.CaptureFixture[str]
+):
+    np.save(chain.data / "true_confusion.npy", np.eye(10))
+    np.save(chain.data / "confusion.npy", np.eye(10))
+    (chain.data / "pairs.csv").write_text("key,clean,noisy\na,0,1\n")
+    (chain.data / "names.txt").write_text("".join(f"class {n}\n" for n in range(11)))
+    assert run(chain, "--seeds", "1") == 2
+    assert "confusion.npy: expected shape (11, 11)" in capsys.readouterr().err
+    assert not result_files(chain) and not (chain.out / "seed_1").exists()
+    (chain.data / "names.txt").write_text("".join(f"class {n}\n" for n in range(10)))
+    assert run(chain, "--table_only") == 0
+    assert "Largest difference between the two: 0.000" in capsys.readouterr().out
+
+
 def test_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["--recipe", "cifar10n", "--data", str(tmp_path / "none"), "--out", str(tmp_path)]) == 2
     assert "tools/import_cifar10n.py" in capsys.readouterr().err
     assert main(["--recipe", "cifar10n", "--data", str(tmp_path), "--out", str(tmp_path), "--seeds", "0"]) == 2
+    for seed in ("0", "-1"):
+        assert (
+            main(["--recipe", "cifar10n", "--data", str(tmp_path), "--out", str(tmp_path), "--first_seed", seed]) == 2
+        )
+        assert f"--first_seed: expected a number above 0, got {seed}" in capsys.readouterr().err
     assert main(["--recipe", "unheard_of", "--data", str(tmp_path), "--out", str(tmp_path)]) == 2

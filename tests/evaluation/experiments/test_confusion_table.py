@@ -15,3 +15,9 @@ def test_columns_are_true_classes_and_the_most_frequent_confusion_comes_first():
     assert lines[3][1:4] == ["b (1)", "c 0.75, a 0.25", "a 0.50, c 0.50"]
     assert lines[4][1:4] == ["c (2)", "", "a 1.00"]
     assert lines[-1] == ["Largest difference between the two: 1.000"]
+
+
+def test_a_bar_in_a_name_does_not_end_a_cell():
+    table = confusion_table(np.eye(2), np.eye(2), ["a|b", "c"]).splitlines()
+    assert table[2].split(" | ")[0].strip() == r"| a\|b (0)" and table[2].count("|") - table[2].count(r"\|") == 4
+    assert len({len(line) for line in table[:4]}) == 1

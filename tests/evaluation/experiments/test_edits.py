@@ -48,7 +48,9 @@ def test_numbers_go_where_they_belong():
     weighted = layers(changed("cifar10/ours", edits.loss_weights(loss_clean=0.5, loss_ntype=0))[1])
     assert weighted["loss_clean"].loss_weight[:] == [0.5] and weighted["loss_ntype"].loss_weight[:] == [0]
     solver = changed("cifar10/clean", edits.schedule(0.5, 7, 9))[0]
-    assert (solver.base_lr, solver.stepsize, solver.max_iter, solver.snapshot) == (0.5, 7, 9, 9)
+    assert (solver.base_lr, solver.stepsize, solver.max_iter) == (0.5, 7, 9)
+    assert solver.snapshot == messages("cifar10/clean")[0].snapshot
+    assert changed("cifar10/clean", edits.schedule(0.5, 7, 9, snapshot=3))[0].snapshot == 3
 
 
 def test_rates_and_decay_of_the_noise_type_net_alone():
@@ -67,10 +69,6 @@ def test_labelled_mean_changes_the_two_losses():
     loss = layers(changed("cifar10/ours", edits.labelled_mean)[1])["loss_clean"].loss_param
     assert loss.ignore_label == -1 and loss.normalization == caffe_pb2.LossParameter.VALID
     assert not loss.HasField("normalize")
-
-
-def test_without_type_loss_the_labels_are_not_read_either():
-    assert names_changed("cifar10/ours", edits.without_type_loss) == {"loss_ntype", "label_ntype"}
 
 
 def test_constant_types_are_the_frequencies_for_every_image(tiny_data):
@@ -109,7 +107,6 @@ def test_both_splits_are_tested():
         ("cifar10/clean", edits.update_noise_lr(0)),
         ("cifar10/clean", edits.loss_weights(loss_ntype=1)),
         ("cifar10/clean", edits.learning_rate_of("_ntype", 0)),
-        ("cifar10/clean", edits.without_type_loss),
         ("cifar10/clean", edits.constant_types),
     ],
 )
@@ -118,24 +115,56 @@ def test_an_edit_without_effect_is_an_error(name: str, edit: edits.Edit):
         changed(name, edit)
 
 
+CLOTHING1M = ("clothing1m", "clothing1m_release")
+
+
+def switched(
+    recipe: str, number: str, choice: str
+) -> dict[str, tuple[caffe_pb2.SolverParameter, caffe_pb2.NetParameter]]:
+    """{stage: its messages} of the stages that the choice changes."""
+    before = RECIPES[recipe]
+    after = {stage.name: recipe_messages(stage) for stage in with_switches(before, {number: choice}).stages}
+    return {name: made for name, made in after.items() if made != recipe_messages(before.stage(name))}
+
+
 @pytest.mark.parametrize("number", [number for number, switch in SWITCHES.items() if switch.choices])
-def test_each_choice_of_a_switch_can_be_made(number: str):
-    recipes = [RECIPES[name] for name in ("clothing1m", "clothing1m_release")]
+def test_each_choice_of_a_switch_can_be_made_and_what_a_recipe_is_changes_nothing(number: str):
     for choice, by_stage in SWITCHES[number].choices.items():
-        for recipe in recipes:
-            for stage in with_switches(recipe, {number: choice}).stages:
-                assert len(stage.edits) == len(recipe.stage(stage.name).edits) + (stage.name in by_stage)
-                recipe_messages(stage)
+        for name, is_the in zip(CLOTHING1M, ("paper", "release"), strict=True):
+            stages = {stage.name for stage in RECIPES[name].stages} & set(by_stage)
+            if stages:
+                assert set(switched(name, number, choice)) == (set() if choice == is_the else stages)
+
+
+def test_release_with_the_papers_choices():
+    """Stage by stage: what the release does in stage 1 differs from what it does in stage 2."""
+    for stage, (_, net) in switched("clothing1m_release", "D2", "paper").items():
+        assert layers(net)["loss_noisy"].softmax_noisy_label_loss_param.update_noise_lr == 1, stage
+    weights = {
+        stage: {layer.name: layer.loss_weight[:] for layer in net.layer if layer.loss_weight}
+        for stage, (_, net) in switched("clothing1m_release", "D6", "paper").items()
+    }
+    assert weights["stage1"] == {"loss_clean": [1], "loss_noisy": [1]}
+    assert weights["stage2"] == {"loss_clean": [1], "loss_noisy": [1], "loss_ntype": [1]}
+    assert set(switched("clothing1m_release", "D3", "no_decay")) == {"stage1"}, "where nothing else moves p(z|x)"
+
+
+def test_another_schedule_keeps_the_snapshots():
+    assert switched("clothing1m_release", "D7", "paper")["clean_pretrained"][0].snapshot == 5000
+    assert switched("clothing1m", "D7", "release")["clean"][0].snapshot == 10_000
 
 
 @pytest.mark.parametrize(
-    ("number", "choice", "problem"),
+    ("recipe", "number", "choice", "problem"),
     [
-        ("D99", "paper", "expected one of D2, .*, got D99"),
-        ("D2", "mine", "expected one of paper, release, got mine"),
-        ("D4", "release", "--clean_ratio"),
+        ("clothing1m", "D99", "paper", "expected one of D2, .*, got D99"),
+        ("clothing1m", "D2", "mine", "expected one of paper, release, got mine"),
+        ("clothing1m", "D4", "release", "--clean_ratio"),
+        ("clothing1m", "D3", "no_decay", "recipe clothing1m has none of the stages stage1"),
+        ("demo", "D7", "paper", "expected a recipe of clothing1m, clothing1m_release, got demo"),
+        ("cifar10n", "D7", "release", "expected a recipe of clothing1m, clothing1m_release, got cifar10n"),
     ],
 )
-def test_wrong_switches(number: str, choice: str, problem: str):
+def test_wrong_switches(recipe: str, number: str, choice: str, problem: str):
     with pytest.raises(CaffeCompatError, match=problem):
-        with_switches(RECIPES["clothing1m"], {number: choice})
+        with_switches(RECIPES[recipe], {number: choice})

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -100,3 +101,9 @@ def test_rows_without_pretrained_weights_are_left_out_by_name():
     assert cells(markdown, "clean only")[3:6] == ["64.54", "missing", "missing"]
     assert "for want of pre-trained weights (`--pretrained`): `clean_pretrained`" in markdown
     assert Chain(recipe, Path("data"), Path("out"), pretrained=Path("W")).left_out() == []
+
+
+def test_a_bar_does_not_end_a_cell():
+    lines = Table(RECIPES["cifar10n_ablations"], {}, [1]).markdown().splitlines()
+    columns = {len(re.split(r"(?<!\\)\|", line)) for line in lines[2 : lines.index("", 2)]}
+    assert len(columns) == 1 and any(line.startswith(r"| ours, p(z\|x) constant |") for line in lines)

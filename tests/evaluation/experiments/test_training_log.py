@@ -39,3 +39,12 @@ def test_resumed_run_wins():
     log = TrainingLog.read((LOG + RESUMED).splitlines())
     assert log.tests[300] == {"accuracy": 0.525}
     assert log.losses[300] == 1.25
+
+
+def test_what_a_resumed_run_has_not_reached_again_does_not_count():
+    start = "I1123 17:28:13.000000 20096 solver.cpp:287] Solving net"
+    resumed = "I1123 17:59:59.000000 20096 caffe.cpp:239] Resuming from net_iter_200.solverstate"
+    again = RESUMED.replace("Iteration 300", "Iteration 200")
+    log = TrainingLog.read("\n".join([start, LOG, resumed, start, again]).splitlines())
+    assert log.tests == {0: {"accuracy": 0.1, "loss": 2.30259}, 200: {"accuracy": 0.525}}
+    assert log.losses == {0: 2.3, 100: 1.9, 200: 1.25}
