@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -93,6 +94,15 @@ def test_lists(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 0
     assert main([*arguments, "--num_classes", "1"]) == 1
     assert "list.txt:2: " in capsys.readouterr().out
+
+
+def test_names_that_are_not_utf8(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stdout = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="strict")
+    monkeypatch.setattr("sys.stdout", stdout)
+    (root / "list.txt").write_bytes(b"caf\xe9.jpg 0\n")
+    assert main(["--list", str(root / "list.txt"), "--root", f"{root}/"]) == 1
+    stdout.flush()
+    assert b"list.txt:1: caf\xe9.jpg\n" in stdout.buffer.getvalue()  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -240,6 +242,11 @@ def test_decoding(tmp_path: Path) -> None:
         assert decode_file(str(path)).state == UNREADABLE
     (tmp_path / "empty").write_bytes(b"")
     assert decode_file(str(tmp_path / "empty")).state == UNREADABLE
+    declared = struct.pack(">II", 60_000, 60_000)  # in the header that begins at byte 12
+    png = cv2.imencode(".png", image)[1].tobytes()
+    header = png[12:16] + declared + png[24:29]
+    (tmp_path / "huge.png").write_bytes(png[:12] + header + struct.pack(">I", zlib.crc32(header)) + png[33:])
+    assert decode_file(str(tmp_path / "huge.png")).state == UNREADABLE
 
 
 def test_labels_that_count_from_one() -> None:
