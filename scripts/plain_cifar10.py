@@ -142,6 +142,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True, help="JSON of the test accuracies")
     args = parser.parse_args()
+    args.out.parent.mkdir(parents=True, exist_ok=True)  # now, not after the first training
     torch.manual_seed(1000 + args.seed)
     data, results, seconds = Data(args.data), {}, {}
     test = data.labelled("test_lmdb")

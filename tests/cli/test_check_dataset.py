@@ -58,8 +58,8 @@ def test_problems_and_the_report(root: Path, tmp_path: Path, capsys: pytest.Capt
     append(root / "clean_train_key_list.txt", clothing_key(22))
     report = tmp_path / "report.json"
     assert main([str(root), "--processes", "1", "--examples", "2", "--report", str(report)]) == 1
-    out = capsys.readouterr().out
-    assert f"wrote {report} and {tmp_path / 'report.places.jsonl'}\n" in out
+    out, err = capsys.readouterr()
+    assert f"wrote {report} and {tmp_path / 'report.places.jsonl'}\n" in err
     assert "    clean_label_kv.txt:35: 'images/z.jpg 5'\n    ... and 1 more\n" in out
     assert out.endswith("NOT READY: 2 problems, 1 warning\n")
 
@@ -86,6 +86,31 @@ def test_problems_and_the_report(root: Path, tmp_path: Path, capsys: pytest.Capt
     assert places[2] == {
         "kind": "label_out_of_range", "file": "clean_label_kv.txt", "line": 36, "detail": "'images/w.jpg 6'",
     }  # fmt: skip
+
+
+def test_a_report_that_cannot_be_written_costs_no_check(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in (tmp_path / "none/report.json", tmp_path):
+        assert main([str(root), "--report", str(path)]) == 2
+        out, err = capsys.readouterr()
+        assert out == "" and f"--report: expected a file in a folder that is there, got {path}" in err
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", "report.json")
+
+    monkeypatch.setattr("caffe_compat.datasets.check.report.write_report", full)
+    assert main([str(root), "--no_images", "--report", str(tmp_path / "report.json")]) == 1
+    assert capsys.readouterr().out.endswith("READY: nothing wrong was found\n")
+
+
+def test_places_of_an_earlier_check_go(root: Path, tmp_path: Path) -> None:
+    arguments = [str(root), "--no_images", "--report", str(tmp_path / "report.json"), "--examples"]
+    append(root / "clean_label_kv.txt", "images/x.jpg", "images/y.jpg")
+    assert main([*arguments, "1"]) == 0
+    assert len((tmp_path / "report.places.jsonl").read_text().splitlines()) == 2
+    assert main([*arguments, "2"]) == 0
+    assert not (tmp_path / "report.places.jsonl").exists()
 
 
 def test_lists(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
