@@ -63,7 +63,11 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--list", nargs="+", default=[], metavar="LIST",
                         help='instead of DIR: lists of one "path label" a line, splits of one data set')  # fmt: skip
     parser.add_argument("--root", help="put before every path of the lists as it is: end a folder with /")
-    parser.add_argument("--num_classes", type=_positive, help="of the lists; labels have to be below it")
+    parser.add_argument(
+        "--num_classes",
+        type=_positive,
+        help="of the lists: labels have to be below it (default: only labels that occur count)",
+    )
     parser.add_argument("--no_images", action="store_true", help="do not decode images or compare pixels")
     parser.add_argument("--processes", type=_positive, default=default_processes(), help="that read images")
     parser.add_argument("--report", type=Path, help="JSON file to write, for programs")

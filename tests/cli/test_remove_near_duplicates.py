@@ -114,7 +114,7 @@ def test_a_folder_like_clothing1m(tmp_path: Path) -> None:
 
 
 def test_nothing_to_drop(lists: list[str], tmp_path: Path) -> None:
-    (tmp_path / "noisy.txt").write_text("other 0.jpg 3\n")
+    (tmp_path / "noisy.txt").write_text("\nother 0.jpg 3\n \n")
     assert main([*lists, "--out", str(tmp_path / "out")]) == 0
     assert (tmp_path / "out/noisy.txt").read_text() == "other 0.jpg 3\n"
 
