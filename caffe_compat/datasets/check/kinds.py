@@ -86,7 +86,10 @@ KINDS = {
         PROBLEM, "entries of the index that point past the images", "make the mixed set again as a whole"
     ),
     "unread_image": Kind(
-        WARNING, "noisy image(s) that the index never reads", "make the mixed set again if they are to count"
+        WARNING,
+        "image(s) that the index never reads",
+        "make the mixed set again if noisy ones are to count; of clean ones drawing leaves some out, a higher "
+        "--clean_ratio fewer",
     ),
     "missing_group": Kind(
         WARNING, "part(s) of the mixed set without side file", "nets cannot notice when one is made anew"
