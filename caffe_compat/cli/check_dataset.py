@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 from caffe_compat.cli.common import DONE, FAILED, Parser, command, positive
 from caffe_compat.datasets.check.subjects import LIST, TITLES, Subject
 from caffe_compat.datasets.workers import default_processes
+
+logger = logging.getLogger("caffe_compat")
 
 
 @command
@@ -24,12 +27,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"{name}: checked as {TITLES[kind]}{', images not read' if args.no_images else ''}", flush=True)
     began = time.monotonic()
     findings = check(kind, _subject(args))
+    seconds = round(time.monotonic() - began, 1)
+    print("\n".join(text_lines(findings, args.examples)), flush=True)  # first: writing can fail
     if args.report:
-        seconds = round(time.monotonic() - began, 1)
         header = {"path": name, "kind": kind, "images_read": not args.no_images, "seconds": seconds}
         written = write_report(args.report, findings, header, args.examples)
-        print(f"wrote {' and '.join(map(str, written))}")
-    print("\n".join(text_lines(findings, args.examples)))
+        logger.info("wrote %s", " and ".join(map(str, written)))
     return FAILED if findings.problems else DONE
 
 
@@ -60,7 +63,11 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--list", nargs="+", default=[], metavar="LIST",
                         help='instead of DIR: lists of one "path label" a line, splits of one data set')  # fmt: skip
     parser.add_argument("--root", help="put before every path of the lists as it is: end a folder with /")
-    parser.add_argument("--num_classes", type=positive, help="of the lists; labels have to be below it")
+    parser.add_argument(
+        "--num_classes",
+        type=positive,
+        help="of the lists: labels have to be below it (default: only labels that occur count)",
+    )
     parser.add_argument("--no_images", action="store_true", help="do not decode images or compare pixels")
     parser.add_argument("--processes", type=positive, default=default_processes(), help="that read images")
     parser.add_argument("--report", type=Path, help="JSON file to write, for programs")
@@ -70,4 +77,6 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error("expected DIR or --list, one of the two")
     if bool(args.list) != (args.root is not None):
         parser.error("--list and --root go together")
+    if args.report is not None and (args.report.is_dir() or not args.report.parent.is_dir()):
+        parser.error(f"--report: expected a file in a folder that is there, got {args.report}")
     return args

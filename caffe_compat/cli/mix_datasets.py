@@ -50,7 +50,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         prog="mix_datasets",
         description="Mix few clean images, drawn again and again, with many noisy ones: an image database read "
         "through an index, and databases of clean labels, noisy labels and noise types in the same order.",
-        epilog='Lists have one "path label" a line; the label follows the last space.',
+        epilog='Lists have one "path label" a line; the label follows the last space; blank lines are skipped.',
     )
     parser.add_argument("clean", metavar="CLEAN_LIST", help="images with clean labels")
     parser.add_argument("noisy", metavar="NOISY_LIST", help="images with noisy labels; none of the clean list's")
@@ -116,7 +116,7 @@ def _noisy_samples(args: argparse.Namespace) -> Samples:
 
 
 def _read(path: str) -> tuple[list[str], list[int]]:
-    entries = read_list(path)
+    entries = read_list(path, skip_blank=True)
     for entry in entries:
         if entry.label < 0:
             raise DataError(expected_got("a label >= 0", entry.label), path=f"{path}:{entry.line}")

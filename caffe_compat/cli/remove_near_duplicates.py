@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         noisy,
         args.out,
         args.hashes or Path(_HASHES.format(out=args.out)),
-        Thresholds(args.coarse, args.candidate, args.fine, args.correlation),
+        Thresholds(args.coarse, args.candidate, args.fine, args.correlation, args.least_correlation),
         args.processes,
         args.within_noisy,
     )
@@ -46,8 +46,10 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         prog="remove_near_duplicates",
         description="Find images of a noisy list that are near duplicates of clean images (training, validation and "
         "test) - saved anew, resized, brighter, cropped a little, marked, mirrored - and write the list without them.",
-        epilog="No image and no list is changed or deleted. Pairs are found exactly within --coarse; how well the "
-        "defaults tell duplicates: docs/results/near_duplicates.md. Needs the packages ImageHash and faiss-cpu.",
+        epilog="No image and no list is changed or deleted. Clean lists are not compared with each other; for the near "
+        "duplicates between train and test: --clean test.txt --noisy train.txt. Pairs are found exactly within "
+        "--coarse; how well the defaults tell duplicates: docs/results/near_duplicates.md. Needs the packages "
+        "ImageHash and faiss-cpu.",
     )
     parser.add_argument("folder", metavar="ROOT", type=Path, nargs="?", help="a folder laid out as Clothing1M is")
     parser.add_argument("--images", type=Path, help="the folder that holds 0 ... 9 (default: ROOT/images)")
@@ -68,6 +70,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         )  # fmt: skip
     parser.add_argument("--correlation", type=float, default=Thresholds.correlation,
                         help="correlation, laid over each other, that makes a candidate one too")  # fmt: skip
+    parser.add_argument("--least_correlation", type=float, default=Thresholds.least_correlation,
+                        help="correlation that a candidate near by --fine has to have at least")  # fmt: skip
     parser.add_argument("--within_noisy", action="store_true", help="also report clusters inside the noisy list")
     parser.add_argument("--processes", type=positive, default=default_processes(), help="that hash and compare")
     args = parser.parse_args(argv)

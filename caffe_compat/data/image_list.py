@@ -27,17 +27,20 @@ class Entry(NamedTuple):
         return b"%08d_%s" % (self.number, os.fsencode(self.path))
 
 
-def read_list(path: str | os.PathLike[str]) -> list[Entry]:
+def read_list(path: str | os.PathLike[str], skip_blank: bool = False) -> list[Entry]:
     """The entries of a list file. Paths may hold spaces and commas: the label follows the last space.
 
     Blank lines at the end do not count.
 
+    Args:
+        skip_blank: nor do others. Caffe's tools, which join lists by position, take a blank line for an image.
     Raises: DataError naming file and line where there is no label or it is no int32. (Caffe takes such a label for 0.)
     """
-    entries = [parse_entry(line, number, path) for number, line in enumerate(read_lines(path))]
+    lines = enumerate(read_lines(path))
+    entries = [parse_entry(line, number, path) for number, line in lines if line.strip() or not skip_blank]
     if not entries:
         raise DataError("an empty list", path=os.fspath(path))
-    return entries
+    return [entry._replace(number=number) for number, entry in enumerate(entries)] if skip_blank else entries
 
 
 def read_lines(path: str | os.PathLike[str]) -> list[bytes]:
@@ -45,6 +48,17 @@ def read_lines(path: str | os.PathLike[str]) -> list[bytes]:
     with open(path, "rb") as file:
         content = file.read().rstrip()
     return content.split(b"\n") if content else []
+
+
+def missing_slash(root: str, path: str, name: str) -> str | None:
+    """What is wrong if an image is there, but ``root`` lacks the slash: Caffe adds none, which is easily forgotten.
+
+    Args:
+        name: of the argument that gives the root.
+    """
+    if root and not os.path.exists(root + path) and os.path.exists(f"{root}/{path}"):
+        return f"{root}/{path} is there: {name} must end in /"
+    return None
 
 
 def parse_entry(line: bytes, number: int, list_path: str | os.PathLike[str]) -> Entry:

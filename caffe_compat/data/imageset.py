@@ -25,7 +25,7 @@ from caffe_compat.data.datum import (
     encode_datum,
     encoded_datum,
 )
-from caffe_compat.data.image_list import Entry
+from caffe_compat.data.image_list import Entry, missing_slash
 from caffe_compat.errors import DataError, expected_got
 from caffe_compat.proto import caffe_pb2
 
@@ -167,15 +167,10 @@ class ImageRecords:
 
     def _drop(self, entry: Entry, problem: DataError) -> None:
         if not self.skip_unreadable:
-            raise self._at(entry, f"{problem}; {self._remedy(entry)}") from problem
+            slash = missing_slash(self.root, entry.path, "ROOTFOLDER")
+            raise self._at(entry, f"{problem}; {slash or '--skip_unreadable leaves such images out'}") from problem
         logger.error("Could not open or find file %s", problem.path)
         self.dropped.append(entry)
-
-    def _remedy(self, entry: Entry) -> str:
-        """Caffe joins the two by no slash of its own, which is easily forgotten."""
-        if self.root and not os.path.exists(self.root + entry.path) and os.path.exists(f"{self.root}/{entry.path}"):
-            return f"{self.root}/{entry.path} is there: ROOTFOLDER must end in /"
-        return "--skip_unreadable leaves such images out"
 
     def _at(self, entry: Entry, problem: str) -> DataError:
         return DataError(problem, path=f"{self.list_path}:{entry.line}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -57,8 +58,8 @@ def test_problems_and_the_report(root: Path, tmp_path: Path, capsys: pytest.Capt
     append(root / "clean_train_key_list.txt", clothing_key(22))
     report = tmp_path / "report.json"
     assert main([str(root), "--processes", "1", "--examples", "2", "--report", str(report)]) == 1
-    out = capsys.readouterr().out
-    assert f"wrote {report} and {tmp_path / 'report.places.jsonl'}\n" in out
+    out, err = capsys.readouterr()
+    assert f"wrote {report} and {tmp_path / 'report.places.jsonl'}\n" in err
     assert "    clean_label_kv.txt:35: 'images/z.jpg 5'\n    ... and 1 more\n" in out
     assert out.endswith("NOT READY: 2 problems, 1 warning\n")
 
@@ -87,12 +88,46 @@ def test_problems_and_the_report(root: Path, tmp_path: Path, capsys: pytest.Capt
     }  # fmt: skip
 
 
+def test_a_report_that_cannot_be_written_costs_no_check(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in (tmp_path / "none/report.json", tmp_path):
+        assert main([str(root), "--report", str(path)]) == 2
+        out, err = capsys.readouterr()
+        assert out == "" and f"--report: expected a file in a folder that is there, got {path}" in err
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", "report.json")
+
+    monkeypatch.setattr("caffe_compat.datasets.check.report.write_report", full)
+    assert main([str(root), "--no_images", "--report", str(tmp_path / "report.json")]) == 1
+    assert capsys.readouterr().out.endswith("READY: nothing wrong was found\n")
+
+
+def test_places_of_an_earlier_check_go(root: Path, tmp_path: Path) -> None:
+    arguments = [str(root), "--no_images", "--report", str(tmp_path / "report.json"), "--examples"]
+    append(root / "clean_label_kv.txt", "images/x.jpg", "images/y.jpg")
+    assert main([*arguments, "1"]) == 0
+    assert len((tmp_path / "report.places.jsonl").read_text().splitlines()) == 2
+    assert main([*arguments, "2"]) == 0
+    assert not (tmp_path / "report.places.jsonl").exists()
+
+
 def test_lists(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     append(root / "list.txt", f"{clothing_key(1)} 0", f"{clothing_key(2)} 1")
     arguments = ["--list", str(root / "list.txt"), "--root", f"{root}/", "--processes", "1"]
     assert main(arguments) == 0
     assert main([*arguments, "--num_classes", "1"]) == 1
     assert "list.txt:2: " in capsys.readouterr().out
+
+
+def test_names_that_are_not_utf8(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stdout = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="strict")
+    monkeypatch.setattr("sys.stdout", stdout)
+    (root / "list.txt").write_bytes(b"caf\xe9.jpg 0\n")
+    assert main(["--list", str(root / "list.txt"), "--root", f"{root}/"]) == 1
+    stdout.flush()
+    assert b"list.txt:1: caf\xe9.jpg\n" in stdout.buffer.getvalue()  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,13 @@ def test_images_stored_once(lists: Path) -> None:
     assert not (out / layout.MIXED_TRUTH_LABELS).exists()
 
 
+def test_blank_lines_are_skipped(lists: Path) -> None:
+    noisy = (lists / "noisy.txt").read_text()
+    (lists / "noisy.txt").write_text("\n" + noisy.replace("\n", "\n \n", 1))
+    assert with_root(lists) == 0
+    assert paths_of(lists / "out" / layout.MIXED_IMAGES) == [*CLEAN, *NOISY]
+
+
 def test_an_existing_database_is_read_through_an_index(lists: Path, capsys: pytest.CaptureFixture[str]) -> None:
     everything = [*NOISY, *CLEAN]
     (lists / "all.txt").write_text("".join(f"{path} 0\n" for path in everything))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -16,6 +17,7 @@ pytest.importorskip("faiss")
 
 from tiny_datasets import write_clothing1m
 
+import caffe_compat.datasets.near_duplicates.removal as removal_module
 from caffe_compat.cli.remove_near_duplicates import main
 
 
@@ -77,6 +79,7 @@ def test_duplicates_go_and_all_else_stays(lists: list[str], tmp_path: Path, caps
     }
     assert [row["key"] for row in rows if row["mirrored"] == "1"] == ["mirrored.jpg"]
     assert all(int(row["distance"]) <= 40 or float(row["score"]) >= 0.95 for row in rows)
+    assert all(float(row["score"]) >= 0.5 for row in rows)
     sheet = cv2.imread(str(out / "contact_sheet.jpg"))
     assert sheet is not None and sheet.shape[1] > 1000
     report = json.loads((out / "report.json").read_text())
@@ -111,7 +114,7 @@ def test_a_folder_like_clothing1m(tmp_path: Path) -> None:
 
 
 def test_nothing_to_drop(lists: list[str], tmp_path: Path) -> None:
-    (tmp_path / "noisy.txt").write_text("other 0.jpg 3\n")
+    (tmp_path / "noisy.txt").write_text("\nother 0.jpg 3\n \n")
     assert main([*lists, "--out", str(tmp_path / "out")]) == 0
     assert (tmp_path / "out/noisy.txt").read_text() == "other 0.jpg 3\n"
 
@@ -123,6 +126,53 @@ def test_a_missing_library_is_named(
     monkeypatch.setitem(sys.modules, module, None)
     assert main([*lists, "--out", str(tmp_path / "out")]) == 2
     assert f"(pip install {'ImageHash' if module == 'imagehash' else 'faiss-cpu'})" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists() and not (tmp_path / "out.hashes").exists()  # said before hours of hashing
+
+
+def test_names_that_are_not_utf8(lists: list[str], tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.jpg")
+    write(tmp_path / "n" / name, picture(5), 60)
+    (tmp_path / "noisy.txt").write_bytes(os.fsencode(f"{name} 3\nother 0.jpg 3\n"))
+    assert main([*lists, "--out", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out/noisy.txt").read_text() == "other 0.jpg 3\n"
+
+
+def test_pictures_of_one_colour(lists: list[str], tmp_path: Path) -> None:
+    for name, colour in (("c/0", 255), ("n/white", 255), ("n/black", 0), ("n/grey", 90)):
+        write(tmp_path / f"{name}.jpg", np.full((50, 60, 3), colour, np.uint8))
+    (tmp_path / "noisy.txt").write_text("white.jpg 3\nblack.jpg 3\ngrey.jpg 3\n")
+    assert main([*lists, "--out", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out/noisy.txt").read_text() == "black.jpg 3\ngrey.jpg 3\n"
+
+
+def test_files_that_cannot_be_read_are_not_searched(
+    lists: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched = []
+
+    def search(queries: np.ndarray, base: np.ndarray, *args: int) -> np.ndarray:
+        searched.append((len(queries), len(base)))
+        return find_candidates(queries, base, *args)
+
+    find_candidates = removal_module.find_candidates
+    monkeypatch.setattr(removal_module, "find_candidates", search)
+    (tmp_path / "c/2.jpg").write_text("no image")
+    assert main([*lists, "--out", str(tmp_path / "out"), "--within_noisy"]) == 0
+    assert searched == [(5, 14), (14, 14)]
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    assert report["dropped"] == 5 and [one["key"] for one in report["unreadable"]] == ["2.jpg", "broken.jpg"]
+
+
+@pytest.mark.parametrize("side", ["clean", "noisy"])
+def test_a_side_that_cannot_be_read_at_all(
+    lists: list[str], tmp_path: Path, side: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in (tmp_path / side[0]).iterdir():
+        path.unlink()
+    assert main([*lists, "--out", str(tmp_path / "out")]) == 2
+    assert (
+        f"none of the {6 if side == 'clean' else 15} {side} images can be read; the first: " in capsys.readouterr().err
+    )
     assert not (tmp_path / "out").exists()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 from collections.abc import Callable
@@ -24,15 +25,21 @@ from caffe_compat.datasets.clothing1m.building import RECIPES, build
 from caffe_compat.datasets.clothing1m.lists import read_lists
 from caffe_compat.datasets.contents import write_contents
 from caffe_compat.datasets.databases import image_reader
+from caffe_compat.datasets.recipe import Recipe
 from caffe_compat.proto import caffe_pb2
 from caffe_compat.weights import read_blobproto_file, write_blobproto_file
+
+
+def each_once(name: str) -> Recipe:
+    """The recipe with each clean image once: drawing leaves some out."""
+    return dataclasses.replace(RECIPES[name], clean_ratio=0)
 
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made")
     write_clothing1m(folder / "raw")
-    contents = build(read_lists(folder / "raw")[0], RECIPES["paper"], seed=0)
+    contents = build(read_lists(folder / "raw")[0], each_once("paper"), seed=0)
     (folder / "data").mkdir()
     write_contents(folder / "data", contents, image_reader(folder / "raw", ImageFormat(size=(5, 6))))
     return folder / "data"
@@ -105,7 +112,7 @@ def test_a_clean_folder_is_clean(data: Path) -> None:
 
 def test_materialised_and_encoded_folders_are_clean(original: Path, tmp_path: Path) -> None:
     raw = original.parent / "raw"
-    contents = build(read_lists(raw)[0], RECIPES["release"], seed=0)
+    contents = build(read_lists(raw)[0], each_once("release"), seed=0)
     for name, form in (("plain", ImageFormat(size=(5, 6))), ("encoded", ImageFormat(size=(5, 6), encoding="png"))):
         (tmp_path / name).mkdir()
         write_contents(tmp_path / name, contents, image_reader(raw, form), materialise=name == "plain")
@@ -330,6 +337,37 @@ def test_every_fault_is_found_where_it_is(
     places = found(data)
     assert kind in places and set(places) <= {kind, *others}
     assert any(one.startswith(place) for one in places[kind]), places[kind]
+
+
+def unread_records(data: Path, *unread: int) -> list[str]:
+    """What is said of an index that reads other images of the same side instead of these."""
+    index = np.load(data / layout.MIXED_INDEX)
+    for record in unread:
+        index[index == record] = 5 if record < 20 else 45
+    np.save(data / layout.MIXED_INDEX, index)
+    return found(data)["unread_image"]
+
+
+def test_the_side_of_unread_images_is_told(data: Path) -> None:
+    assert [place.rpartition(": ")[2] for place in unread_records(data, 3, 19, 20, 30)] == [
+        "clean", "clean", "noisy", "noisy",
+    ]  # fmt: skip
+
+
+def test_without_the_clean_database_by_where_they_are_stored(data: Path) -> None:
+    shutil.rmtree(data / layout.CLEAN_TRAIN)
+    ends = [place.rpartition(": ")[2] for place in unread_records(data, 3, 19, 30)]
+    assert ends[0] == "clean" and ends[1].endswith(".jpg") and ends[2] == "noisy"  # 19 may be either
+
+
+def test_equal_clean_images_are_no_noisy_ones(data: Path) -> None:
+    _, datum = record_of(data / layout.CLEAN_TRAIN, 0)
+    for database in (layout.CLEAN_TRAIN, layout.MIXED_IMAGES):
+        again = record_of(data / database, 1)[1]
+        again.data = datum.data
+        replace_record(data / database, 1, None, again)
+    assert record_of(data / layout.MIXED_IMAGES, 0)[1].data == datum.data
+    assert "same_image_clean_and_noisy" not in found(data)
 
 
 def test_pixels_are_not_compared_unless_read(data: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -170,10 +172,11 @@ def test_clean_lists_are_clean(lists: tuple[str, str]) -> None:
 @pytest.mark.parametrize(
     ("line", "kind", "place"),
     [
-        ("nolabel.jpg", "malformed_line", ":7: expected a line \"path label\", got 'nolabel.jpg'"),
+        ("nolabel.jpg", "broken_line", ":7: expected a line \"path label\", got 'nolabel.jpg'"),
         (f"{clothing_key(20)} 3", "label_out_of_range", f":7: {clothing_key(20)}: label 3 is not in [-1, 3)"),
         (f"{clothing_key(20)} -2", "label_out_of_range", f":7: {clothing_key(20)}: label -2 is not in [-1, 3)"),
         (f"{clothing_key(8)} 2", "repeated_key", f":7: {clothing_key(8)}: also in line 3"),
+        (f"{clothing_key(8)} 1", "conflicting_label", f":7: {clothing_key(8)}: label 1, in line 3 2"),
         (f"{clothing_key(2)} 2", "key_in_two_splits", f":7: {clothing_key(2)}: also in TRAIN:3"),
         ("images/none.jpg 2", "missing_image", ":7: images/none.jpg"),
     ],
@@ -181,6 +184,40 @@ def test_clean_lists_are_clean(lists: tuple[str, str]) -> None:
 def test_faults_of_lists(lists: tuple[str, str], line: str, kind: str, place: str) -> None:
     append(Path(lists[1]), line)
     assert check_lists(lists) == {kind: [lists[1] + place.replace("TRAIN", lists[0])]}
+
+
+def test_blank_lines_are_where_they_are(lists: tuple[str, str]) -> None:
+    path = Path(lists[1])
+    path.write_text(f"\n{path.read_text()} \r\n{clothing_key(20)} 2\n\n\n")
+    assert check_lists(lists) == {"blank_line": [f"{path}:1", f"{path}:8"]}
+
+
+@pytest.mark.parametrize(("separator", "name"), [("\t", "a tab"), (",", "a comma"), (";", "a semicolon")])
+def test_another_separator(lists: tuple[str, str], separator: str, name: str) -> None:
+    path = Path(lists[1])
+    path.write_text(path.read_text().replace(" ", separator) + "none\n")
+    assert check_lists(lists) == {
+        "wrong_separator": [f"{path}: {name} in 6 of 7 lines"],
+        "broken_line": [f"{path}:7: expected a line \"path label\", got 'none'"],
+    }
+
+
+def test_labels_that_are_mistyped(lists: tuple[str, str]) -> None:
+    append(Path(lists[0]), f"{clothing_key(20)} 10", f"{clothing_key(21)} {2**31 - 1}")
+    detail = f"label {2**31 - 1}, the next lower one is 10"
+    assert check_lists(lists, None) == {
+        "absent_class": [f"{lists[1]}: class 10", f"{lists[1]}: class {2**31 - 1}"],
+        "implausible_label": [f"{lists[0]}:8: {clothing_key(21)}: {detail}"],
+    }
+    assert list(check_lists(lists, 11)) == ["label_out_of_range", "absent_class"]
+
+
+def test_a_root_that_lacks_its_slash(lists: tuple[str, str]) -> None:
+    root = str(Path(lists[0]).parent)
+    detail = f"{root}/{clothing_key(0)} is there: --root must end in /"
+    assert found(check(LIST, Subject(Path("."), lists=lists, root=root, num_classes=3))) == {
+        "root_without_slash": [f"{lists[0]}:1: {detail}"]
+    }
 
 
 def test_a_list_without_a_class_and_one_without_anything(lists: tuple[str, str]) -> None:
@@ -206,9 +243,8 @@ def test_cifar10n(tmp_path: Path) -> None:
     append(root / "test.csv", "train/00003.jpg,3")
     assert found(check(CIFAR10N, Subject(root))) == {
         "malformed_line": ["train.csv:64: train/none.jpg: worse: 'x' is not a label"],
-        "repeated_key": [
-            "train.csv:62: train/00004.jpg: also in line 6", "train.csv:63: train/00007.jpg: also in line 9",
-        ],
+        "repeated_key": ["train.csv:62: train/00004.jpg: also in line 6"],
+        "conflicting_label": [f"train.csv:63: train/00007.jpg: label 10, in line 9 {labels['clean'][7]}"],
         "label_out_of_range": ["train.csv:63: train/00007.jpg: label 10 is not in [0, 10)"],
         "key_in_two_splits": ["test.csv:12: train/00003.jpg: also in train.csv:5"],
         "missing_image": ["train.csv:64: train/none.jpg"],
@@ -240,6 +276,11 @@ def test_decoding(tmp_path: Path) -> None:
         assert decode_file(str(path)).state == UNREADABLE
     (tmp_path / "empty").write_bytes(b"")
     assert decode_file(str(tmp_path / "empty")).state == UNREADABLE
+    declared = struct.pack(">II", 60_000, 60_000)  # in the header that begins at byte 12
+    png = cv2.imencode(".png", image)[1].tobytes()
+    header = png[12:16] + declared + png[24:29]
+    (tmp_path / "huge.png").write_bytes(png[:12] + header + struct.pack(">I", zlib.crc32(header)) + png[33:])
+    assert decode_file(str(tmp_path / "huge.png")).state == UNREADABLE
 
 
 def test_labels_that_count_from_one() -> None:

@@ -19,7 +19,6 @@ from caffe_compat.datasets.near_duplicates.candidates import (
     CANDIDATE,
     find_candidates,
     hamming,
-    readable_only,
     without_itself,
 )
 from caffe_compat.datasets.near_duplicates.groups import write_clusters, write_groups
@@ -89,6 +88,22 @@ def test_files_that_are_no_images(tmp_path: Path) -> None:
         assert fingerprint_bytes == b"" and problem
 
 
+def test_exif_orientation_is_followed_as_opencv_follows_it(tmp_path: Path) -> None:
+    from PIL import Image
+
+    upright = Image.fromarray(picture(1))
+    upright.save(tmp_path / "upright.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise to be seen
+    upright.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.jpg", exif=exif, quality=95)
+    turned = tmp_path / "turned.jpg"
+    assert bits(fingerprint(str(tmp_path / "upright.png"))["fine"], fingerprint(str(turned))["fine"]) <= 10
+    assert correlate_files(Pair(str(tmp_path / "upright.png"), str(turned), False)) > 0.99
+    tag = b"\x01\x12\x00\x03\x00\x00\x00\x01"  # orientation, one short: here a type that does not exist
+    turned.write_bytes(turned.read_bytes().replace(tag, tag[:3] + b"\xff" + tag[4:]))
+    assert hash_file(str(turned)).problem == ""
+
+
 # --- pairs --------------------------------------------------------------------------------------------------------
 
 
@@ -128,13 +143,12 @@ def test_no_pairs() -> None:
     assert len(find_candidates(some, none, 64, 256)) == len(find_candidates(none, some, 64, 256)) == 0
 
 
-def test_a_set_against_itself_and_images_without_fingerprint() -> None:
+def test_a_set_against_itself() -> None:
     values = random_fingerprints(np.random.default_rng(0), 4)
     values[2] = values[0]
     values[3] = values[0]
     pairs = without_itself(find_candidates(values, values, 0, 0))
     assert pairs[["query", "base"]].tolist() == [(0, 2), (0, 3), (2, 3)]
-    assert readable_only(pairs, {3: ""}, {3: ""})[["query", "base"]].tolist() == [(0, 2)]
 
 
 def test_hamming() -> None:
@@ -157,9 +171,24 @@ def test_crops_and_borders_fit(tmp_path: Path) -> None:
     assert aligned_correlation(image, image[..., ::-1]) < 0.9  # the same garment in another colour
     assert aligned_correlation(np.full((40, 40, 3), (7, 0, 90), np.uint8), image) == 0
 
-    one, other = write(tmp_path / "a.jpg", image), write(tmp_path / "b.jpg", image[:, ::-1])
+    one, other = write(tmp_path / "caf\udce9.jpg", image), write(tmp_path / "b.jpg", image[:, ::-1])
     assert correlate_files(Pair(one, other, True)) > 0.99 > correlate_files(Pair(one, other, False))
     assert correlate_files(Pair(one, str(tmp_path / "none.jpg"), False)) == 0
+
+
+def test_pictures_without_contrast_are_the_same_if_their_colour_is(tmp_path: Path) -> None:
+    red, as_red, white = (write(tmp_path / f"{number}.jpg", np.full((40, 50, 3), colour, np.uint8), 60)
+                          for number, colour in enumerate([(20, 30, 200), (22, 30, 197), (255, 255, 255)]))  # fmt: skip
+    assert bits(fingerprint(red)["fine"], fingerprint(white)["fine"]) == 0  # hashes cannot tell
+    assert correlate_files(Pair(red, as_red, False)) == 1
+    assert correlate_files(Pair(red, white, False)) == 0
+    assert correlate_files(Pair(write(tmp_path / "p.jpg", picture(3)), white, False)) == 0
+
+
+def test_a_picture_with_an_empty_middle_is_looked_for_whole() -> None:
+    image = cv2.copyMakeBorder(np.full((100, 100, 3), 255, np.uint8), 9, 9, 9, 9, cv2.BORDER_CONSTANT, value=(9, 0, 80))
+    assert aligned_correlation(image, cv2.resize(image, (70, 70))) > 0.9
+    assert aligned_correlation(image, 255 - image) < 0
 
 
 # --- groups -------------------------------------------------------------------------------------------------------
@@ -223,6 +252,19 @@ def test_what_was_hashed_before_an_interruption_is_kept(tmp_path: Path, monkeypa
         HashStore(tmp_path / "hashes").fingerprints(paths, 1)
     monkeypatch.setattr(store_module, "hash_file", hash_file)
     assert HashStore(tmp_path / "hashes").fingerprints(paths, 1).hashed == 1
+
+
+def test_a_part_never_replaces_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = [write(tmp_path / f"{number}.jpg", picture(number)) for number in range(4)]
+    monkeypatch.setattr(store_module, "_IMAGES_A_PART", 1)
+    HashStore(tmp_path / "hashes").fingerprints(paths[:3], 1)
+    (tmp_path / "hashes/part_00001.npz").unlink()  # as the error about a broken one advises
+    assert HashStore(tmp_path / "hashes").fingerprints(paths, 1).hashed == 2
+    assert HashStore(tmp_path / "hashes").fingerprints(paths, 1).hashed == 0
+
+
+def test_a_name_with_a_nul_is_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    assert list(HashStore(tmp_path / "hashes").fingerprints([f"{tmp_path}/a\0b"], 1).problems) == [0]
 
 
 def test_broken_parts_are_named(tmp_path: Path) -> None:

@@ -31,7 +31,8 @@ def check_cifar10n(subject: Subject, findings: Findings) -> None:
         for entries in columns.values():
             check_labels(name, entries, 0, _NUM_CLASSES, findings)
     check_splits(splits, findings)
-    count_classes({name: _labels(entries) for name, entries in splits.items()}, CLASS_NAMES, findings)
+    labels = {name: _labels(entries) for name, entries in splits.items()}
+    count_classes(labels, dict(enumerate(CLASS_NAMES)), findings)
     clean = _labels(tables[TRAIN][_CLEAN])
     for column in (name for name in HUMAN_LABELS if name in tables[TRAIN]):
         noisy = _labels(tables[TRAIN][column])

@@ -81,7 +81,7 @@ def _count(lists: Lists, findings: Findings) -> None:
     labels = {
         name: _labels(lists.noisy if name == NOISY_TRAIN else lists.clean, keys) for name, keys in lists.keys.items()
     }
-    count_classes(labels, lists.names, findings)
+    count_classes(labels, dict(enumerate(lists.names)), findings)
     for name in (TRAIN, VAL, TEST):
         both = [key for key in lists.keys[name] if key in lists.noisy]
         clean, noisy = _labels(lists.clean, both), _labels(lists.noisy, both)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -12,22 +13,28 @@ from caffe_compat.label_noise.confusion import IntArray, count_pairs
 _ENOUGH_PER_CLASS = 10
 
 
-def count_classes(splits: Mapping[str, IntArray], names: Sequence[str], findings: Findings) -> None:
+def count_classes(splits: Mapping[str, IntArray], names: Mapping[int, str], findings: Findings) -> None:
     """Put the class counts of each split, {split: {class name: samples}}, among the facts; absent classes are warned
-    of. Labels outside [0, len(names)) are not counted."""
+    of.
+
+    Args:
+        names: of each label; "" where it has none. Labels that it lacks are not counted.
+    """
     counts = findings.facts.setdefault("class_counts", {})
+    titles = class_titles(names)
     for split, labels in splits.items():
-        known = labels[(labels >= 0) & (labels < len(names))]
-        found = np.bincount(known, minlength=len(names)).tolist()
-        counts[split] = dict(zip(class_titles(names), found, strict=True))
-        absent = [f"class {label} {names[label]}".rstrip() for label, count in enumerate(found) if not count]
-        if len(known):
+        values, times = np.unique(labels, return_counts=True)
+        found = dict(zip(values.tolist(), times.tolist(), strict=True))
+        counts[split] = {titles[label]: found.get(label, 0) for label in names}
+        absent = [f"class {label} {name}".rstrip() for label, name in names.items() if label not in found]
+        if len(absent) < len(names):
             findings.add("absent_class", *(Place(split, detail=name) for name in absent))
 
 
-def class_titles(names: Sequence[str]) -> list[str]:
-    """The names of the classes, different from each other: their numbers where they have none or share one."""
-    return [name if name and names.count(name) == 1 else str(label) for label, name in enumerate(names)]
+def class_titles(names: Mapping[int, str]) -> dict[int, str]:
+    """The names of the classes, different from each other: their labels where they have none or share one."""
+    times = Counter(names.values())
+    return {label: name if name and times[name] == 1 else str(label) for label, name in names.items()}
 
 
 def measure_label_accuracy(split: str, clean: IntArray, noisy: IntArray, num_classes: int, findings: Findings) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import cv2
-import numpy as np
+from caffe_compat.data.imageset import read_image
+from caffe_compat.errors import DataError
 
 READABLE, UNREADABLE, MISSING = "", "unreadable", "missing"
 
@@ -21,13 +21,8 @@ class Decoded(NamedTuple):
 def decode_file(path: str) -> Decoded:
     """Read and decode one file as the importers do, to 8 bits in colour. OpenCV refuses files that are cut short."""
     try:
-        with open(path, "rb") as file:
-            content = file.read()
-    except FileNotFoundError:
-        return Decoded(MISSING)
-    except OSError as exc:
-        return Decoded(UNREADABLE, exc.strerror or str(exc))
-    image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
-    if image is None:
-        return Decoded(UNREADABLE, f"not a readable image ({len(content)} bytes)")
+        image = read_image(path)
+    except DataError as exc:
+        is_missing = isinstance(exc.__cause__, FileNotFoundError)
+        return Decoded(MISSING) if is_missing else Decoded(UNREADABLE, exc.problem)
     return Decoded(READABLE, "", image.shape[:2])

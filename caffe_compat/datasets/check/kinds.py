@@ -22,12 +22,30 @@ class Kind(NamedTuple):
 KINDS = {
     # lists and image files
     "malformed_line": Kind(WARNING, "line(s) without a label", "complete or delete them; they are not used"),
+    "broken_line": Kind(
+        PROBLEM, 'line(s) of a list that are not "path label"', "complete or delete them: tools stop at them"
+    ),
+    "blank_line": Kind(
+        PROBLEM,
+        "blank line(s) in a list",
+        "delete them: convert_imageset stops at them (mix_datasets and remove_near_duplicates skip them)",
+    ),
+    "wrong_separator": Kind(
+        PROBLEM, "list(s) with something else than a space before the label", "put a space between path and label"
+    ),
     "label_out_of_range": Kind(
         PROBLEM, "label(s) out of range", "labels count from 0 and end before the number of classes"
     ),
     "conflicting_label": Kind(PROBLEM, "key(s) labelled a second time, differently", "keep one line a key"),
     "unlabelled_key": Kind(PROBLEM, "listed key(s) without a label", "label them or take them out of the list"),
-    "repeated_key": Kind(WARNING, "key(s) listed more than once", "the importers use them once; delete the others"),
+    "repeated_key": Kind(
+        WARNING,
+        "key(s) listed more than once",
+        "delete the others: importers use them once, convert_imageset writes each",
+    ),
+    "implausible_label": Kind(
+        WARNING, "label(s) far above all others", "correct them; if they are right, --num_classes says so"
+    ),
     "key_in_two_splits": Kind(
         PROBLEM, "key(s) in two splits", "take them out of the training list: they make a test too good"
     ),
@@ -35,6 +53,9 @@ KINDS = {
         PROBLEM,
         "clean-labelled key(s) in the noisy list",
         "take them out of the noisy list, held-out images may be among them",
+    ),
+    "root_without_slash": Kind(
+        PROBLEM, "root(s) without a slash at the end", "end --root with /: it is put before every path as it is"
     ),
     "missing_image": Kind(PROBLEM, "image file(s) missing", "fetch them, or take the keys out of the lists"),
     "unreadable_image": Kind(PROBLEM, "image file(s) that cannot be decoded", "fetch them again, or take the keys out"),
@@ -65,7 +86,10 @@ KINDS = {
         PROBLEM, "entries of the index that point past the images", "make the mixed set again as a whole"
     ),
     "unread_image": Kind(
-        WARNING, "noisy image(s) that the index never reads", "make the mixed set again if they are to count"
+        WARNING,
+        "image(s) that the index never reads",
+        "make the mixed set again if noisy ones are to count; of clean ones drawing leaves some out, a higher "
+        "--clean_ratio fewer",
     ),
     "missing_group": Kind(
         WARNING, "part(s) of the mixed set without side file", "nets cannot notice when one is made anew"

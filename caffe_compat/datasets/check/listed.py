@@ -22,11 +22,17 @@ class Listed(NamedTuple):
 
 
 def check_repeats(file: str, entries: Iterable[Listed], findings: Findings) -> None:
-    """Keys that a list has more than once."""
-    first: dict[str, int] = {}
+    """Keys that a list has more than once, with one label or with several."""
+    first: dict[str, Listed] = {}
     for entry in entries:
-        if (line := first.setdefault(entry.key, entry.line)) != entry.line:
-            findings.add("repeated_key", Place(file, entry.line, key=entry.key, detail=f"also in line {line}"))
+        earlier = first.setdefault(entry.key, entry)
+        if earlier is entry:
+            continue
+        if None not in (entry.label, earlier.label) and entry.label != earlier.label:
+            detail = f"label {entry.label}, in line {earlier.line} {earlier.label}"
+            findings.add("conflicting_label", Place(file, entry.line, key=entry.key, detail=detail))
+        else:
+            findings.add("repeated_key", Place(file, entry.line, key=entry.key, detail=f"also in line {earlier.line}"))
 
 
 def check_splits(splits: Mapping[str, Sequence[Listed]], findings: Findings) -> None:

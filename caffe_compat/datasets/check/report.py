@@ -38,7 +38,8 @@ def text_lines(findings: Findings, examples: int) -> Iterator[str]:
 
 
 def write_report(path: Path, findings: Findings, header: Mapping[str, Any], examples: int) -> list[Path]:
-    """Write the JSON, and beside it ``<name>.places.jsonl`` with every place if there are more than the JSON shows.
+    """Write the JSON, and beside it ``<name>.places.jsonl`` with every place if there are more than the JSON shows;
+    if not, an earlier one is removed.
 
     Args:
         header: fields that go first: what was checked, and how.
@@ -65,6 +66,8 @@ def write_report(path: Path, findings: Findings, header: Mapping[str, Any], exam
                     file.write(json.dumps({"kind": finding.kind, **_fields(place)}) + "\n")
     with atomic_path(path) as part:
         part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    if not has_more:
+        every.unlink(missing_ok=True)  # of an earlier check
     return [path, every] if has_more else [path]
 
 

@@ -23,7 +23,7 @@ class Subject:
         folder: the data set's folder; for lists the folder the names of files are told from.
         images: where a Clothing1M folder's images 0 ... 9 are; None: ``folder/images``.
         lists, root: lists of images, splits of one data set, and what is put before their paths.
-        num_classes: of lists; None: the highest label decides.
+        num_classes: of lists; None: the labels that occur are the classes.
         read_images: decode every image, and compare pixels across splits.
         processes: that read images.
     """

@@ -7,7 +7,6 @@ docs/results/near_duplicates.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
@@ -37,7 +36,7 @@ def find_candidates(
         the smaller fine distance. ``processes``: threads.
     Raises: DataError if faiss is not installed.
     """
-    faiss = _faiss()
+    faiss = faiss_library()
     faiss.omp_set_num_threads(processes)
     index = faiss.IndexBinaryFlat(COARSE_BITS)
     index.add(np.ascontiguousarray(base["coarse"]))
@@ -86,15 +85,10 @@ def without_itself(found: Candidates) -> Candidates:
     return found[found["query"] < found["base"]]
 
 
-def _faiss() -> ModuleType:
+def faiss_library() -> ModuleType:
+    """The package. Raises: DataError if it is not installed."""
     try:
         import faiss
     except ImportError as exc:
         raise DataError("near duplicates need the Python package faiss (pip install faiss-cpu)") from exc
     return faiss
-
-
-def readable_only(found: Candidates, bad_queries: Iterable[int], bad_base: Iterable[int]) -> Candidates:
-    """Without the pairs of images that have no fingerprint."""
-    keep = ~np.isin(found["query"], list(bad_queries)) & ~np.isin(found["base"], list(bad_base))
-    return found[keep]

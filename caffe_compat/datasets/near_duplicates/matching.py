@@ -1,4 +1,4 @@
-"""From candidates to duplicates: near in the fine hash, or alike when laid over each other."""
+"""From candidates to duplicates, laid over each other: much alike, or near in the fine hash and somewhat alike."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Matches:
 
     Attributes:
         pairs: (M,) CANDIDATE.
-        correlation: (M,) float64 in [-1, 1], of the pair laid over each other; 0 where a picture has no contrast.
+        correlation: (M,) float64 in [-1, 1], of the pair laid over each other, as ``alignment`` has it.
     """
 
     pairs: Candidates
@@ -52,5 +52,6 @@ def match(found: Candidates, clean: Side, noisy: Side, thresholds: Thresholds, p
     for position, value in enumerate(in_processes(correlate_files, files, processes, chunk=16)):
         correlation[position] = value
         rate.add(1)
-    is_same = (found["fine"] <= thresholds.fine) | (correlation >= thresholds.correlation)
+    is_near = (found["fine"] <= thresholds.fine) & (correlation >= thresholds.least_correlation)
+    is_same = is_near | (correlation >= thresholds.correlation)
     return Matches(found[is_same], correlation[is_same])

@@ -22,8 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from caffe_compat.datasets.near_duplicates.candidates import find_candidates, readable_only, without_itself
+from caffe_compat.datasets.near_duplicates.candidates import Candidates, faiss_library, find_candidates, without_itself
 from caffe_compat.datasets.near_duplicates.groups import write_clusters, write_groups
+from caffe_compat.datasets.near_duplicates.hashing import hash_libraries
 from caffe_compat.datasets.near_duplicates.matching import Matches, match
 from caffe_compat.datasets.near_duplicates.sheet import write_sheet
 from caffe_compat.datasets.near_duplicates.sides import Side, write_lines
@@ -59,15 +60,16 @@ def remove_near_duplicates(
     Args:
         hashes: folder of kept fingerprints; a second call goes on with it.
         within_noisy: also report images of the noisy list that are near duplicates of each other, by hash alone.
-    Raises: DataError if ``out`` exists, or a library is missing.
+    Raises: DataError if ``out`` exists, a library is missing, or a side has no image that can be read.
     """
     if out.exists():
         raise DataError("exists already; remove it or give another name", path=str(out))
+    hash_libraries()  # hashing takes hours: what is missing is said before
+    faiss_library()
     store = HashStore(hashes)
-    of_clean, of_noisy = (store.fingerprints(side.paths(), processes) for side in (clean, noisy))
+    of_clean, of_noisy = (_fingerprints(store, side, processes) for side in (clean, noisy))
     began = time.monotonic()
-    found = find_candidates(of_clean.values, of_noisy.values, thresholds.coarse, thresholds.candidate, processes)
-    found = readable_only(found, of_clean.problems, of_noisy.problems)
+    found = _candidates(of_clean, of_noisy, thresholds.coarse, thresholds.candidate, processes)
     compared = time.monotonic()
     matches = match(found, clean, noisy, thresholds, processes)
     looked = time.monotonic()
@@ -101,10 +103,27 @@ def remove_near_duplicates(
     return Removal(len(dropped), len(kept), report)
 
 
+def _fingerprints(store: HashStore, side: Side, processes: int) -> Fingerprints:
+    found = store.fingerprints(side.paths(), processes)
+    if len(found.problems) == len(side):
+        first = f"{side.path_of(side.keys[0])}: {found.problems[0]}"
+        raise DataError(f"none of the {len(side)} {side.name} images can be read; the first: {first}")
+    return found
+
+
+def _candidates(
+    of_queries: Fingerprints, of_base: Fingerprints, coarse_radius: int, fine_radius: int, processes: int
+) -> Candidates:
+    """``find_candidates`` among the images that can be read: the zeros of the others would match each other."""
+    queries, base = of_queries.readable(), of_base.readable()
+    found = find_candidates(of_queries.values[queries], of_base.values[base], coarse_radius, fine_radius, processes)
+    found["query"], found["base"] = queries[found["query"]], base[found["base"]]
+    return found
+
+
 def _cluster(path: Path, noisy: Side, of_noisy: Fingerprints, thresholds: Thresholds, processes: int) -> int:
-    values = of_noisy.values
-    pairs = without_itself(find_candidates(values, values, thresholds.coarse, thresholds.fine, processes))
-    return write_clusters(path, readable_only(pairs, of_noisy.problems, of_noisy.problems), noisy)
+    pairs = _candidates(of_noisy, of_noisy, thresholds.coarse, thresholds.fine, processes)
+    return write_clusters(path, without_itself(pairs), noisy)
 
 
 def _by_list(matches: Matches, clean: Side) -> dict[str, int]:

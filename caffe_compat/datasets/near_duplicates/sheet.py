@@ -8,8 +8,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from caffe_compat.data.imageset import read_image
 from caffe_compat.datasets.near_duplicates.matching import Matches
 from caffe_compat.datasets.near_duplicates.sides import Side
+from caffe_compat.errors import DataError
 
 _CELL, _TEXT_HEIGHT, _GAP, _COLUMNS = 150, 46, 12, 4
 _PAIRS = 24
@@ -39,15 +41,17 @@ def _panel(best: Matches, position: int, clean: Side, noisy: Side) -> _Image:
     lines = (f"kept {kept[-_KEY_LENGTH:]}", f"dropped {dropped[-_KEY_LENGTH:]}",
              f"{pair['fine']} of 256 bits, correlation {score:.3f}{mirrored}")  # fmt: skip
     for line, words in enumerate(lines):
-        cv2.putText(text, words, (2, 12 + 14 * line), cv2.FONT_HERSHEY_SIMPLEX, 0.33, _INK, 1, cv2.LINE_AA)
+        drawable = words.encode("ascii", "replace").decode()  # OpenCV has no other letters, and dies of broken ones
+        cv2.putText(text, drawable, (2, 12 + 14 * line), cv2.FONT_HERSHEY_SIMPLEX, 0.33, _INK, 1, cv2.LINE_AA)
     return np.concatenate([pictures, text])
 
 
 def _picture(path: str) -> _Image:
     """The image in a square cell, its sides' proportion kept; an empty cell where it cannot be read."""
     cell = np.full((_CELL, _CELL, 3), _PAPER, np.uint8)
-    image = cv2.imread(path, cv2.IMREAD_COLOR)
-    if image is None:
+    try:
+        image = read_image(path)
+    except DataError:
         return cell
     scale = (_CELL - 2) / max(image.shape[:2])
     width, height = (max(1, round(size * scale)) for size in (image.shape[1], image.shape[0]))

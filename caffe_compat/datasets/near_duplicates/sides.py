@@ -56,11 +56,12 @@ def clothing1m_sides(root: Path, images: Path | None = None) -> tuple[Side, Side
 
 
 def list_side(name: str, lists: Sequence[str], root: str) -> Side:
-    """The images of lists in convert_imageset's format; ``root`` is put before every path as it is.
+    """The images of lists in convert_imageset's format; ``root`` is put before every path as it is. Blank
+    lines are skipped, and so not written again.
 
     Raises: DataError naming file and line as ``read_list`` does.
     """
-    entries = [(path, entry) for path in lists for entry in read_list(path)]
+    entries = [(path, entry) for path in lists for entry in read_list(path, skip_blank=True)]
     return Side(
         name,
         [entry.path for _, entry in entries],

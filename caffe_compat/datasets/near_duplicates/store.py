@@ -21,6 +21,7 @@ from caffe_compat.files import atomic_path
 _IMAGES_A_PART = 20_000
 _SECONDS_A_PART = 60.0
 
+_NUMBER = "[0-9]" * 5
 _STAMP = np.dtype([("size", np.int64), ("changed", np.int64)])
 _NO_FILE = (-1, -1)
 
@@ -40,6 +41,10 @@ class Fingerprints:
     hashed: int
     seconds: float
 
+    def readable(self) -> npt.NDArray[np.int64]:
+        """Positions of the files that can be read, (R,), rising."""
+        return np.setdiff1d(np.arange(len(self.values)), list(self.problems))
+
 
 class _Stored(NamedTuple):
     part: int
@@ -55,10 +60,11 @@ class HashStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
+        self._next_number = 0  # of a part; not how many there are: a broken one may have been removed
         self._stamps: list[npt.NDArray[np.void]] = []
         self._values: list[npt.NDArray[np.void]] = []
         self._places: dict[bytes, _Stored] = {}
-        for part in sorted(folder.glob("part_*.npz")):
+        for part in sorted(folder.glob(f"part_{_NUMBER}.npz")):
             self._read(part)
 
     def fingerprints(self, paths: Sequence[str], processes: int) -> Fingerprints:
@@ -93,10 +99,10 @@ class HashStore:
         if not rows:
             return
         names = np.array([os.fsencode(paths[row]) for row in rows])
-        part = self._folder / f"part_{len(self._values):05d}.npz"
+        part = self._folder / f"part_{self._next_number:05d}.npz"
         with atomic_path(part) as temporary, open(temporary, "wb") as file:
             np.savez(file, paths=names, stamps=stamps[rows], fingerprints=values[rows])
-        self._add(names, stamps[rows], values[rows])
+        self._add(part, names, stamps[rows], values[rows])
 
     def _read(self, part: Path) -> None:
         try:
@@ -106,13 +112,16 @@ class HashStore:
             raise DataError(f"not a part of kept hashes: {exc}; remove it", path=str(part)) from exc
         if stamps.dtype != _STAMP or values.dtype != FINGERPRINT:
             raise DataError("kept hashes of another form; remove the folder", path=str(part))
-        self._add(names, stamps, values)
+        self._add(part, names, stamps, values)
 
-    def _add(self, names: npt.NDArray[np.bytes_], stamps: npt.NDArray[np.void], values: npt.NDArray[np.void]) -> None:
-        part = len(self._values)
+    def _add(
+        self, part: Path, names: npt.NDArray[np.bytes_], stamps: npt.NDArray[np.void], values: npt.NDArray[np.void]
+    ) -> None:
+        self._next_number = int(part.stem.removeprefix("part_")) + 1
+        place = len(self._values)
         self._stamps.append(stamps)
         self._values.append(values)
-        self._places.update((name, _Stored(part, row)) for row, name in enumerate(names.tolist()))
+        self._places.update((name, _Stored(place, row)) for row, name in enumerate(names.tolist()))
 
 
 def _take(result: Hashed, position: int, values: npt.NDArray[np.void], problems: dict[int, str]) -> bool:
@@ -127,6 +136,6 @@ def _take(result: Hashed, position: int, values: npt.NDArray[np.void], problems:
 def _stamp(path: str) -> tuple[int, int]:
     try:
         status = os.stat(path)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a name with a NUL in it
         return _NO_FILE
     return status.st_size, status.st_mtime_ns

@@ -147,3 +147,16 @@ def test_joint_net(plain: ModuleType, tiny_data) -> None:
         step(theirs, known + plain.noisy_loss(a, b, labels[1], confusion))
     assert difference(net, clean, "_clean") < 1e-12
     assert difference(net, types, "_ntype") < 1e-12
+
+
+def test_the_folder_of_the_results_is_made_before_the_first_training(
+    plain: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opened(folder: Path) -> None:
+        assert (tmp_path / "new/folder").is_dir()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(plain, "Data", opened)
+    monkeypatch.setattr("sys.argv", ["plain_cifar10", str(tmp_path), "--out", str(tmp_path / "new/folder/a.json")])
+    with pytest.raises(KeyboardInterrupt):
+        plain.main()

@@ -15,7 +15,7 @@ def count(folder: MadeFolder, findings: Findings) -> None:
     """Class counts of the labelled databases and of both labels of the mixed set; label accuracy on the pairs."""
     if folder.num_classes is None:
         return
-    names = list(folder.names) or [""] * folder.num_classes
+    names = dict(enumerate(folder.names or [""] * folder.num_classes))
     splits = {name: folder.images[name].labels for name in LABELLED if name in folder.images}
     columns = mixed_columns(folder)
     mixed = (layout.MIXED_CLEAN_LABELS, layout.MIXED_NOISY_LABELS)

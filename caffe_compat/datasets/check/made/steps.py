@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from caffe_compat.data.group import describe
 from caffe_compat.datasets import layout
 from caffe_compat.datasets.check.findings import Findings, Place
 from caffe_compat.datasets.check.made.folder import MadeFolder
+from caffe_compat.datasets.check.made.labels import mixed_columns
 from caffe_compat.datasets.mixing import ALL_LABELS
+from caffe_compat.datasets.samples import NO_LABEL
 
 
 def check_parts(folder: MadeFolder, findings: Findings) -> None:
@@ -31,7 +35,7 @@ def check_lengths(folder: MadeFolder, findings: Findings) -> None:
 
 
 def check_index(folder: MadeFolder, findings: Findings) -> None:
-    """The index points at images, and at each noisy one; clean ones are drawn, so that some are not."""
+    """The index points at images, and at each of them."""
     if folder.index is None or layout.MIXED_IMAGES not in folder.images:
         return
     paths = folder.images[layout.MIXED_IMAGES].paths
@@ -42,10 +46,31 @@ def check_index(folder: MadeFolder, findings: Findings) -> None:
     ))  # fmt: skip
     is_read = np.zeros(len(paths), bool)
     is_read[folder.mixed_order()] = True
-    clean = folder.images.get(layout.CLEAN_TRAIN)
-    drawn = frozenset(clean.paths if clean else ())
-    unread = [record for record in np.flatnonzero(~is_read).tolist() if paths[record] not in drawn]
-    findings.add("unread_image", *(Place(layout.MIXED_IMAGES, record=record, key=paths[record]) for record in unread))
+    side_of = _sides(folder)
+    findings.add("unread_image", *(
+        Place(layout.MIXED_IMAGES, record=record, key=paths[record], detail=side_of(record))
+        for record in np.flatnonzero(~is_read).tolist()
+    ))  # fmt: skip
+
+
+def _sides(folder: MadeFolder) -> Callable[[int], str]:
+    """Record of the mixed images -> "clean", "noisy", or "" where that cannot be told.
+
+    By the clean images' own database or, without one, by the labels of the records that are read: our tools store the
+    clean images first.
+    """
+    paths = folder.images[layout.MIXED_IMAGES].paths
+    if (clean := folder.images.get(layout.CLEAN_TRAIN)) is not None:
+        clean_paths = frozenset(clean.paths)
+        return lambda record: "clean" if paths[record] in clean_paths else "noisy"
+    labels, index = mixed_columns(folder).get(layout.MIXED_CLEAN_LABELS), folder.index
+    if labels is None or index is None or len(labels) != len(index):
+        return lambda record: ""
+    last_clean = index[labels != NO_LABEL].max(initial=-1)
+    first_noisy = index[labels == NO_LABEL].min(initial=len(paths))
+    if last_clean > first_noisy:
+        return lambda record: ""
+    return lambda record: "clean" if record < last_clean else "noisy" if record > first_noisy else ""
 
 
 def check_groups(folder: MadeFolder, findings: Findings) -> None:
