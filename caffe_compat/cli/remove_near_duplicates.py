@@ -34,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         Thresholds(args.coarse, args.candidate, args.fine, args.correlation, args.least_correlation),
         args.processes,
         args.within_noisy,
+        args.keep_same,
     )
     print(f"dropped {removal.dropped} of {len(noisy)} noisy images, {removal.report['groups']} groups; "
           f"{len(removal.report['unreadable'])} files cannot be read")  # fmt: skip
@@ -72,6 +73,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
                         help="correlation, laid over each other, that makes a candidate one too")  # fmt: skip
     parser.add_argument("--least_correlation", type=float, default=Thresholds.least_correlation,
                         help="correlation that a candidate near by --fine has to have at least")  # fmt: skip
+    parser.add_argument("--keep_same", action="store_true",
+                        help="noisy images that are clean ones, the very same file, stay: for tools/import_lists.py, "
+                        "which learns the noise from them")  # fmt: skip
     parser.add_argument("--within_noisy", action="store_true", help="also report clusters inside the noisy list")
     parser.add_argument("--processes", type=positive, default=default_processes(), help="that hash and compare")
     args = parser.parse_args(argv)

@@ -64,6 +64,19 @@ def lists(tmp_path: Path) -> list[str]:
             str(tmp_path / "noisy.txt"), "--noisy_root", f"{tmp_path}/n/", "--processes", "1"]  # fmt: skip
 
 
+def test_the_same_file_can_stay(lists: list[str], tmp_path: Path) -> None:
+    """A clean image that is in the noisy list too has both labels; a copy of it under another name goes."""
+    with open(tmp_path / "noisy.txt", "a") as file:
+        file.write("../c/5.jpg 1\n")
+    write(tmp_path / "n/copy of 5.jpg", picture(5))
+    with open(tmp_path / "noisy.txt", "a") as file:
+        file.write("copy of 5.jpg 1\n")
+    for name, options in (("without", []), ("with", ["--keep_same"])):
+        assert main([*lists, "--out", str(tmp_path / name), *options]) == 0
+    left = [(tmp_path / name / "noisy.txt").read_text().splitlines() for name in ("without", "with")]
+    assert [line for line in left[1] if line not in left[0]] == ["../c/5.jpg 1"]
+
+
 def test_duplicates_go_and_all_else_stays(lists: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     out = tmp_path / "out"

@@ -14,6 +14,7 @@ report.json           numbers, thresholds, times, files that cannot be read
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass
@@ -54,12 +55,14 @@ def remove_near_duplicates(
     thresholds: Thresholds,
     processes: int,
     within_noisy: bool = False,
+    keep_same: bool = False,
 ) -> Removal:
     """Write ``out``, a folder that appears whole; the lists and images themselves are only read.
 
     Args:
         hashes: folder of kept fingerprints; a second call goes on with it.
         within_noisy: also report images of the noisy list that are near duplicates of each other, by hash alone.
+        keep_same: noisy images whose file is that of a clean image stay: they have both labels.
     Raises: DataError if ``out`` exists, a library is missing, or a side has no image that can be read.
     """
     if out.exists():
@@ -70,6 +73,8 @@ def remove_near_duplicates(
     of_clean, of_noisy = (_fingerprints(store, side, processes) for side in (clean, noisy))
     began = time.monotonic()
     found = _candidates(of_clean, of_noisy, thresholds.coarse, thresholds.candidate, processes)
+    if keep_same:
+        found = found[~np.isin(found["base"], _same_files(clean, noisy))]
     compared = time.monotonic()
     matches = match(found, clean, noisy, thresholds, processes)
     looked = time.monotonic()
@@ -101,6 +106,12 @@ def remove_near_duplicates(
             report["noisy_clusters"] = _cluster(folder / CLUSTERS, noisy, of_noisy, thresholds, processes)
         (folder / REPORT).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return Removal(len(dropped), len(kept), report)
+
+
+def _same_files(clean: Side, noisy: Side) -> list[int]:
+    """Positions of the noisy images whose file is a clean image's too."""
+    files = {os.path.abspath(path) for path in clean.paths()}
+    return [position for position, path in enumerate(noisy.paths()) if os.path.abspath(path) in files]
 
 
 def _fingerprints(store: HashStore, side: Side, processes: int) -> Fingerprints:
