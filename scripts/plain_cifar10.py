@@ -6,6 +6,9 @@ lines. The records are read in the order in which Caffe reads them: from the fir
 
     python scripts/plain_cifar10.py data/cifar10/seed_1 --seed 1 --out plain_seed_1.json
 
+``--start W.caffemodel`` gives the first net the weights another began with (``solver.net.save`` in pycaffe); without it
+the weights are drawn here.
+
 Caffe's momentum holds steps, PyTorch's gradients: where the rate drops, Caffe goes on for a while with steps of the old
 size. ``--momentum pytorch`` leaves torch.optim.SGD as it is.
 """
@@ -58,6 +61,14 @@ class Quick(nn.Module):
         x = F.avg_pool2d(F.relu(self.conv2(x)), 3, 2, ceil_mode=True)
         x = F.avg_pool2d(F.relu(self.conv3(x)), 3, 2, ceil_mode=True)
         return self.ip2(self.ip1(x.flatten(1)))
+
+
+@torch.no_grad()
+def start_from(net: Quick, file: Path) -> None:
+    """Take the weights of a .caffemodel with the layers' names."""
+    for layer in caffe_pb2.NetParameter.FromString(file.read_bytes()).layer:
+        for blob, parameter in zip(layer.blobs, getattr(net, layer.name, nn.Module()).parameters(), strict=False):
+            parameter.copy_(torch.tensor(blob.data).reshape(parameter.shape))
 
 
 class Data:
@@ -157,6 +168,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="data folder of one seed, made by tools/import_cifar10n.py")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True, help="JSON of the test accuracies")
+    parser.add_argument("--start", type=Path, help="initial weights of the clean net, a .caffemodel")
     parser.add_argument("--momentum", choices=("caffe", "pytorch"), default="caffe", help="what it does at a drop")
     parser.add_argument("--clean_only", action="store_true", help="the first of the three trainings alone")
     args = parser.parse_args()
@@ -182,6 +194,8 @@ def main() -> None:
         part.replace(args.out)
 
     clean = Quick(10)
+    if args.start:
+        start_from(clean, args.start)
     x, y = data.labelled("clean_train_lmdb")
     took = train(groups(clean), "clean", lambda rows: cross_entropy(clean(x[rows]), y[rows]), len(y), "clean", caffe)
     note("clean", clean, took)

@@ -100,6 +100,14 @@ def test_clean_net(plain: ModuleType, tiny_data) -> None:
     assert difference(net, other, "") < 1e-12
 
 
+def test_it_starts_from_our_weights(plain: ModuleType, tiny_data, tmp_path: Path) -> None:
+    net, other = fed_net("clean", tiny_data("cifar", classes=10, size=32), "label_clean"), plain.Quick(10)
+    net.save_weights(tmp_path / "start.caffemodel")
+    plain.start_from(other, tmp_path / "start.caffemodel")
+    assert difference(net, other, "") < 1e-7
+    assert all(bool((getattr(other, name).bias == 0).all()) for name in LAYERS)
+
+
 def test_the_solver_through_a_drop_of_the_rate(plain: ModuleType, tiny_data) -> None:
     """The solver's own updates, decay and multipliers, with Caffe's momentum; PyTorch's goes elsewhere at the drop."""
     torch.manual_seed(1)
