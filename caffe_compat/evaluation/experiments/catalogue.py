@@ -240,6 +240,23 @@ RECIPES: dict[str, Recipe] = {
             seeds=3,
         ),
         Recipe(
+            name="cifar10n_from_random",
+            title="CIFAR-10N, every method from random weights",
+            data_root="data/cifar10n",
+            make_data="tools/import_cifar10n.py ROOT data/cifar10n",
+            stages=(
+                *(_cifar10n.clean(), _cifar10n.ntype()),
+                *(_cifar10n.noisy_as_truth_random(), _cifar10n.bottom_up_random(), _ABLATIONS[OURS_RANDOM][1]),
+            ),
+            rows=(
+                Row(NOISY_RANDOM, "clean and noisy alike", "noisy_as_truth_random"),
+                Row(BOTTOM_UP_RANDOM, "clean and noisy", "bottom_up_random"),
+                Row(OURS_RANDOM, "clean, noisy and noise type, p(z|x) from its own net", "ours_random"),
+            ),
+            compare=((OURS_RANDOM, NOISY_RANDOM), (OURS_RANDOM, BOTTOM_UP_RANDOM)),
+            seeds=3,
+        ),
+        Recipe(
             name="cifar10n_one_order",
             title="CIFAR-10N, read in one order for ever as the authors and Caffe do",
             data_root="data/cifar10n",

@@ -33,7 +33,7 @@ def test_tables_are_those_of_the_results(path: Path):
 
 def test_every_recipe_with_results_has_its_table():
     shown = {match[2] for path in documents() for match in TABLE.finditer(path.read_text())}
-    assert shown == {path.parts[-3] for path in FILES}
+    assert shown >= {path.parts[-3] for path in FILES}
 
 
 def test_a_training_shared_by_two_recipes_is_committed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
