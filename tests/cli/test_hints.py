@@ -19,7 +19,7 @@ def caused_by(error: BaseException) -> BaseException:
     ("error", "words"),
     [
         (DataError("missing", path="data/demo/no_lmdb"), "data/demo: tools/make_demo_data.py data/demo makes it"),
-        (FileNotFoundError(2, "missing", "/work/data/cifar10n/no.binaryproto"), "tools/import_cifar10n.py ROOT"),
+        (FileNotFoundError(2, "missing", "/srv/data/cifar10n/no.binaryproto"), "tools/import_cifar10n.py ROOT"),
         (WeightsError("missing", path="data/clothing1m/init_joint.caffemodel"), "tools/convert_caffemodel.py makes it"),
         (WeightsError("missing", path="data/mine/init_joint.caffemodel"), "see prototxt/README.md"),
     ],
