@@ -184,6 +184,7 @@ def main() -> None:
         report = {
             "seed": args.seed,
             "momentum": args.momentum,
+            "start": "given" if args.start else "drawn",
             "test_accuracy": results,
             "seconds_per_iteration": seconds,
         }

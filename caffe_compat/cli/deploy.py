@@ -31,7 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise PrototxtError("exists; --force overwrites it", path=path)
     trained, _ = read_net(args.net)
     predicting = prediction_net(trained, args.net)
-    image_shape = args.shape or _image_shape(args, trained, predicting)
+    source = _data_of(trained, predicting, args.net)
+    image_shape = args.shape or _image_shape(args, source, predicting)
     shapes = {blob: (args.batch_size, *image_shape) for blob in read_from_outside(predicting)}
     deployed = with_inputs(predicting, shapes)
     merged = merge_weights([args.weights], net=deployed)
@@ -43,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     write_merged(weights_out, merged, deployed.name)
     print(f"wrote {args.out}: {len(deployed.layer)} layers of {len(trained.layer)}")
     print(f"wrote {weights_out}: {len(merged.layers)} layers, {len(merged.left_out)} left out")
-    if (source := _data_of(trained, predicting, args.net)) and len(image_shape) == 3:
+    if source is not None and len(image_shape) == 3:
         options = _options_of_classify(source.layer.transform_param, image_shape)
         print(
             f"classify with: tools/classify.py IMAGE --model_def {args.out} --pretrained_model {weights_out} {options}"
@@ -77,11 +78,10 @@ def _shape(text: str) -> tuple[int, ...]:
 
 
 def _image_shape(
-    args: argparse.Namespace, trained: caffe_pb2.NetParameter, predicting: caffe_pb2.NetParameter
+    args: argparse.Namespace, source: _Source | None, predicting: caffe_pb2.NetParameter
 ) -> tuple[int, ...]:
     """(C, H, W) from the data layer's crop and the first convolution's weights; else from the data themselves."""
     blob = read_from_outside(predicting)[0]
-    source = _data_of(trained, predicting, args.net)
     if source is None:
         problem = f'no layer makes the blob "{blob}" in phase TEST or TRAIN: give its --shape'
         raise PrototxtError(problem, path=args.net)

@@ -15,8 +15,8 @@ from caffe_compat.datasets.databases import image_reader
 from caffe_compat.datasets.image_files import ImageFiles
 from caffe_compat.datasets.output_folder import output_folder
 from caffe_compat.datasets.own_lists.building import RECIPES, build
-from caffe_compat.datasets.own_lists.reading import Files, Lists, read_lists, without
-from caffe_compat.errors import DataError
+from caffe_compat.datasets.own_lists.reading import FEWEST_PAIRS, Files, Lists, read_lists, without
+from caffe_compat.errors import DataError, expected_got
 
 logger = logging.getLogger("caffe_compat")
 
@@ -83,9 +83,13 @@ def _with_files(lists: Lists, root: Path, skip: bool) -> Lists:
         raise DataError(f"{problem} (the lists' paths are relative to --root)", path=str(root))
     logger.warning("%s: %s; left out", root, problem)
     left = without(lists, missing)
-    for name, labels in (("--clean", left.clean), ("--test", left.test), ("--noisy", left.noisy)):
+    parts = [("--clean", left.clean), ("--test", left.test), ("--noisy", left.noisy)]
+    for name, labels in [*parts, *([("--val", left.val)] if lists.val else [])]:
         if not labels:
             raise DataError(f"no image of {name} is left", path=str(root))
+    if (pairs := len(left.noisy_of_clean)) < FEWEST_PAIRS:
+        wanted = f"{FEWEST_PAIRS} or more images with both labels to be left"
+        raise DataError(expected_got(wanted, pairs), path=str(root))
     return left
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from caffe_compat.cli.common import DONE, Parser, command
 from caffe_compat.cli.dataset_options import add_output_options, ratio, size
-from caffe_compat.data.image_list import read_list
+from caffe_compat.data.image_list import read_classes
 from caffe_compat.data.imageset import ImageFormat
 from caffe_compat.datasets import layout
 from caffe_compat.datasets.additions import move_to_clean
@@ -22,7 +22,7 @@ from caffe_compat.datasets.output_folder import output_folder
 from caffe_compat.datasets.pairs import read_noise_types, read_noisy_labels
 from caffe_compat.datasets.recipe import Recipe
 from caffe_compat.datasets.samples import NO_LABEL, Samples
-from caffe_compat.errors import DataError, expected_got
+from caffe_compat.errors import DataError
 
 logger = logging.getLogger("caffe_compat")
 
@@ -116,10 +116,7 @@ def _noisy_samples(args: argparse.Namespace) -> Samples:
 
 
 def _read(path: str) -> tuple[list[str], list[int]]:
-    entries = read_list(path, skip_blank=True)
-    for entry in entries:
-        if entry.label < 0:
-            raise DataError(expected_got("a label >= 0", entry.label), path=f"{path}:{entry.line}")
+    entries = read_classes(path, skip_blank=True)
     return [entry.path for entry in entries], [entry.label for entry in entries]
 
 

@@ -43,6 +43,15 @@ def read_list(path: str | os.PathLike[str], skip_blank: bool = False) -> list[En
     return [entry._replace(number=number) for number, entry in enumerate(entries)] if skip_blank else entries
 
 
+def read_classes(path: str | os.PathLike[str], skip_blank: bool = False) -> list[Entry]:
+    """As :func:`read_list`; a label is a class, from 0. Raises: DataError naming file and line of one that is none."""
+    entries = read_list(path, skip_blank)
+    for entry in entries:
+        if entry.label < 0:
+            raise DataError(expected_got("a label >= 0", entry.label), path=f"{os.fspath(path)}:{entry.line}")
+    return entries
+
+
 def read_lines(path: str | os.PathLike[str]) -> list[bytes]:
     """The lines of a list file without the blank ones at its end."""
     with open(path, "rb") as file:

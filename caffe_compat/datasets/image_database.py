@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -18,17 +18,21 @@ from caffe_compat.proto import caffe_pb2
 class ImageDatabase:
     """Datums by the paths in the keys, ``%08d_<path>``; where a path is there twice, the first counts.
 
+    Args:
+        only: paths that will be asked for, so that those of millions of others are not held in memory; None: any.
     Raises: DataError if ``path`` is no database of the kind ``backend``.
     """
 
-    def __init__(self, path: str | os.PathLike[str], backend: str = LMDB) -> None:
+    def __init__(self, path: str | os.PathLike[str], backend: str = LMDB, only: Collection[str] | None = None) -> None:
         self.path = os.fspath(path)
         self._reader = open_database(path, backend)
         self._lock = threading.Lock()  # one cursor for all threads
         keys = self._reader.keys()
         self._positions: dict[str, int] = {}
         for position in range(len(keys)):
-            self._positions.setdefault(path_of_key(keys[position]), position)
+            path_of_record = path_of_key(keys[position])
+            if only is None or path_of_record in only:
+                self._positions.setdefault(path_of_record, position)
 
     def positions(self, paths: Sequence[str]) -> IntArray:
         """0-based positions in key order, (N,). Raises: DataError naming the first path that is not there."""

@@ -24,6 +24,7 @@ from caffe_compat.label_noise.confusion import IntArray
 PAIRS_HEADER = ("key", "clean", "noisy")
 NOISE_TYPES_HEADER = ("key", "noise_type")
 NUM_NOISE_TYPES = 3
+_ANY_NUMBER = 2**31  # of classes: what an int32 label can tell apart
 
 Pair = tuple[str, int, int]
 _Value = TypeVar("_Value")
@@ -46,14 +47,14 @@ def count_pairs_in(path: str | os.PathLike[str], num_classes: int) -> IntArray:
     return np.array(counts, dtype=np.int64)
 
 
-def read_all_pairs(path: str | os.PathLike[str]) -> dict[str, tuple[int, int]]:
-    """Read a pairs file into {key: (clean, noisy label)}, whatever the number of classes.
+def read_all_pairs(path: str | os.PathLike[str], num_classes: int = _ANY_NUMBER) -> dict[str, tuple[int, int]]:
+    """Read a pairs file into {key: (clean, noisy label)}; labels in [0, num_classes), if that is given.
 
     Raises: DataError with file and line number for a wrong header, row or label, or a key given twice.
     """
     rows = _rows(path, PAIRS_HEADER)
     return _by_key(
-        (place, key, (_label(place, "clean", clean), _label(place, "noisy", noisy)))
+        (place, key, (_label(place, "clean", clean, num_classes), _label(place, "noisy", noisy, num_classes)))
         for place, (key, clean, noisy) in rows
     )
 
@@ -108,7 +109,7 @@ def _rows(path: str | os.PathLike[str], header: Sequence[str]) -> Iterator[tuple
             raise DataError(expected_got(f"the header {','.join(header)}", "an empty file"), path=str(path))
 
 
-def _label(place: str, field: str, text: str, num_labels: int = 2**31) -> int:
+def _label(place: str, field: str, text: str, num_labels: int = _ANY_NUMBER) -> int:
     label = whole_number(text)
     if label is None or label >= num_labels:
         raise DataError(expected_got(f"a whole number in [0, {num_labels})", repr(text)), path=place, field=field)

@@ -101,6 +101,35 @@ def test_missing_files_stop_it_or_are_left_out(lists: Path, capsys: pytest.Captu
     assert "web/3.jpg" not in paths_of(lists / "data" / layout.MIXED_IMAGES)
 
 
+@pytest.mark.parametrize(
+    ("gone", "message"),
+    [
+        (list(CLEAN)[:16], "expected 5 or more images with both labels to be left, got 4"),
+        (list(VAL), "no image of --val is left"),
+    ],
+)
+def test_too_few_images_left(lists: Path, gone: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for image in gone:
+        (lists / "images" / image).unlink()
+    assert run(lists, "--skip_missing") == 2
+    assert message in capsys.readouterr().err
+    assert not (lists / "data").exists()
+
+
+def test_a_mistyped_label_makes_no_classes(lists: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_list(lists / "noisy.txt", NOISY | NOISY_OF_CLEAN | {"web/3.jpg": 2_000_000_000})
+    assert run(lists) == 2
+    error = capsys.readouterr().err
+    assert "noisy.txt: 'web/3.jpg': expected labels below 20, the images of" in error and "give --names" in error
+
+
+@pytest.mark.parametrize("option", ["--pairs", "--clean_additions"])
+def test_labels_of_csvs_are_classes(lists: Path, option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    write_pairs(lists / "labels.csv", [("web/1.jpg", 3, NOISY["web/1.jpg"])])
+    assert run(lists, option, f"{lists}/labels.csv") == 2
+    assert "labels.csv:2" in (error := capsys.readouterr().err) and "expected a whole number in [0, 3)" in error
+
+
 def test_a_wrong_root_is_no_empty_data_set(lists: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(lists, "--root", f"{lists}/elsewhere", "--skip_missing") == 2
     assert "75 of 75 listed images are not in it" in capsys.readouterr().err

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import chain, combinations
 from pathlib import Path
 
-from caffe_compat.data.image_list import read_list
+from caffe_compat.data.image_list import read_classes
 from caffe_compat.datasets.class_names import read_names
 from caffe_compat.datasets.pairs import read_all_pairs
 from caffe_compat.errors import DataError, expected_got
@@ -92,33 +92,35 @@ def read_lists(files: Files) -> Lists:
 
 
 def _labels(path: Path) -> Labels:
+    entries = read_classes(path)
     labels: dict[str, int] = {}
-    repeated = 0
-    for entry in read_list(path):
-        place = f"{path}:{entry.line}"
-        if entry.label < 0:
-            raise DataError(expected_got("a label >= 0", entry.label), path=place)
+    for entry in entries:
         if (before := labels.setdefault(entry.path, entry.label)) != entry.label:
-            raise DataError(f"the image {entry.path!r} has the label {before} in an earlier line", path=place)
-        repeated += 1
-    if repeated > len(labels):
-        logger.warning("%s: %d line(s) again, used once", path, repeated - len(labels))
+            problem = f"the image {entry.path!r} has the label {before} in an earlier line"
+            raise DataError(problem, path=f"{path}:{entry.line}")
+    if len(entries) > len(labels):
+        logger.warning("%s: %d line(s) again, used once", path, len(entries) - len(labels))
     return labels
 
 
 def _names(files: Files, labels: Mapping[Path, Labels]) -> Sequence[str]:
-    highest = {path: max(of_list.values()) for path, of_list in labels.items()}
-    if files.names is None:
-        return [f"class {label}" for label in range(max(2, 1 + max(highest.values())))]
-    names = read_names(files.names)
-    if len(names) < 2:
-        raise DataError(expected_got("at least two class names, one a line", len(names)), path=str(files.names))
-    for path, label in highest.items():
-        if label >= len(names):
-            image = next(image for image, value in labels[path].items() if value == label)
-            expected = f"labels below {len(names)}, the classes of {files.names}"
-            raise DataError(f"{image!r}: {expected_got(expected, label)}", path=str(path))
-    return names
+    if files.names is not None:
+        names = read_names(files.names)
+        if len(names) < 2:
+            raise DataError(expected_got("at least two class names, one a line", len(names)), path=str(files.names))
+        _check_below(len(names), f"the classes of {files.names}", labels)
+        return names
+    # A class has a clean image; a mistyped label shall not make a million classes of itself.
+    _check_below(len(labels[files.clean]), f"the images of {files.clean}: give --names for more classes", labels)
+    highest = max(max(of_list.values()) for of_list in labels.values())
+    return [f"class {label}" for label in range(max(2, highest + 1))]
+
+
+def _check_below(most: int, what: str, labels: Mapping[Path, Labels]) -> None:
+    for path, of_list in labels.items():
+        for image, label in of_list.items():
+            if label >= most:
+                raise DataError(f"{image!r}: {expected_got(f'labels below {most}, {what}', label)}", path=str(path))
 
 
 def _check_splits(splits: Mapping[Path, Labels]) -> None:
@@ -130,28 +132,24 @@ def _check_splits(splits: Mapping[Path, Labels]) -> None:
 
 def _noisy_of_clean(path: Path, clean: Labels, known: Labels, num_classes: int) -> Labels:
     found = {}
-    for image, (clean_label, noisy_label) in read_all_pairs(path).items():
+    for image, (clean_label, noisy_label) in read_all_pairs(path, num_classes).items():
         if image not in clean:
             continue
         _check_same(path, image, "clean", clean[image], clean_label)
         _check_same(path, image, "noisy", known.get(image, noisy_label), noisy_label)
-        if noisy_label >= num_classes:
-            raise DataError(f"{image!r}: {expected_got(f'labels below {num_classes}', noisy_label)}", path=str(path))
         found[image] = noisy_label
     return found
 
 
 def _additions(path: Path, noisy: Labels, num_classes: int) -> Labels:
     found = {}
-    for image, (clean_label, noisy_label) in read_all_pairs(path).items():
+    for image, (clean_label, noisy_label) in read_all_pairs(path, num_classes).items():
         if image not in noisy:
             problem = (
                 f"{image!r}: {expected_got('an image with a noisy label alone', 'one that the lists do not have so')}"
             )
             raise DataError(problem, path=str(path))
         _check_same(path, image, "noisy", noisy[image], noisy_label)
-        if clean_label >= num_classes:
-            raise DataError(f"{image!r}: {expected_got(f'labels below {num_classes}', clean_label)}", path=str(path))
         found[image] = clean_label
     return found
 

@@ -21,9 +21,10 @@ def thumbnails(database: str, backend: str, paths: Iterable[str]) -> dict[str, s
 
     Raises: DataError if the database is not there, lacks one of them, or it is no image of 1 or 3 channels.
     """
-    images = ImageDatabase(database, backend)
+    wanted = dict.fromkeys(paths)
+    images = ImageDatabase(database, backend, wanted.keys())
     uris = {}
-    for path in dict.fromkeys(paths):
+    for path in wanted:
         datum = images.read(path)
         try:
             uris[path] = _data_uri(decode_datum(datum, DECODE_COLOR))
