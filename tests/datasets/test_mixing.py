@@ -166,6 +166,16 @@ def test_side_files_agree(tmp_path: Path, images: Path, materialise: bool) -> No
     assert remade is not None and remade.group == groups[0].group and remade != groups[0]
 
 
+def test_an_image_database_holds_the_paths_alone_that_are_asked_for(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        write_plain_image(tmp_path / name, (1, 2, 3))
+    write_mix(tmp_path, Mix(Samples.of(["a.png", "b.png"]), np.arange(2)), image_reader(tmp_path, ImageFormat()))
+    images = ImageDatabase(tmp_path / layout.MIXED_IMAGES, only=["b.png"])
+    assert images.positions(["b.png"]).tolist() == [1]
+    with pytest.raises(DataError, match=r"no record for the image 'a.png'"):
+        images.read("a.png")
+
+
 def test_an_index_over_an_existing_database(tmp_path: Path, images: Path) -> None:
     """The database is in another order and has images of its own."""
     paths = [f"n, {number}.png" for number in range(8)] + [f"c, {number}.png" for number in (3, 5, 1, 0, 2)]
