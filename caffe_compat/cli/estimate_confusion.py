@@ -47,7 +47,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = Parser(
         prog="estimate_confusion",
         description="Estimate the matrix of confusing noise C and the noise type of every sample (Eq. 8-14). "
-        "The CSV is read twice and never held in memory.",
+        "The CSV is read twice; eight bytes of each row are held in memory.",
     )
     parser.add_argument("pairs", help="CSV with the header key,clean,noisy; labels from 0; quote keys with commas")
     parser.add_argument("--num_classes", type=int, required=True, help="number of classes L, at least 2")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import os
 import stat
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -24,7 +25,7 @@ from caffe_compat.label_noise.confusion import IntArray
 PAIRS_HEADER = ("key", "clean", "noisy")
 NOISE_TYPES_HEADER = ("key", "noise_type")
 NUM_NOISE_TYPES = 3
-_ANY_NUMBER = 2**31  # of classes: what an int32 label can tell apart
+ANY_NUMBER = 2**31  # of classes: what an int32 label can tell apart
 
 Pair = tuple[str, int, int]
 _Value = TypeVar("_Value")
@@ -40,14 +41,22 @@ def read_pairs(path: str | os.PathLike[str], num_classes: int) -> Iterator[Pair]
 
 
 def count_pairs_in(path: str | os.PathLike[str], num_classes: int) -> IntArray:
-    """Count the rows of a pairs file: (num_classes, num_classes) int64 indexed [noisy, true]. Holds no row."""
+    """Count the rows of a pairs file: (num_classes, num_classes) int64 indexed [noisy, true].
+
+    Holds eight bytes of each row; where a key is there twice, the file is read again for its line.
+    Raises: DataError with file and line number for a wrong header, row or label, or a key given twice.
+    """
     counts = [[0] * num_classes for _ in range(num_classes)]
-    for _, clean, noisy in read_pairs(path, num_classes):
+    hashes = array("q")
+    for key, clean, noisy in read_pairs(path, num_classes):
         counts[noisy][clean] += 1
+        hashes.append(hash(key))
+    if repeated := _repeated(hashes):
+        _by_key((place, key, None) for place, (key, _, _) in _rows(path, PAIRS_HEADER) if hash(key) in repeated)
     return np.array(counts, dtype=np.int64)
 
 
-def read_all_pairs(path: str | os.PathLike[str], num_classes: int = _ANY_NUMBER) -> dict[str, tuple[int, int]]:
+def read_all_pairs(path: str | os.PathLike[str], num_classes: int = ANY_NUMBER) -> dict[str, tuple[int, int]]:
     """Read a pairs file into {key: (clean, noisy label)}; labels in [0, num_classes), if that is given.
 
     Raises: DataError with file and line number for a wrong header, row or label, or a key given twice.
@@ -109,11 +118,16 @@ def _rows(path: str | os.PathLike[str], header: Sequence[str]) -> Iterator[tuple
             raise DataError(expected_got(f"the header {','.join(header)}", "an empty file"), path=str(path))
 
 
-def _label(place: str, field: str, text: str, num_labels: int = _ANY_NUMBER) -> int:
+def _label(place: str, field: str, text: str, num_labels: int = ANY_NUMBER) -> int:
     label = whole_number(text)
     if label is None or label >= num_labels:
         raise DataError(expected_got(f"a whole number in [0, {num_labels})", repr(text)), path=place, field=field)
     return label
+
+
+def _repeated(hashes: array[int]) -> set[int]:
+    ordered = np.sort(np.frombuffer(hashes, np.int64))
+    return set(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
 
 
 def _by_key(rows: Iterable[tuple[str, str, _Value]]) -> dict[str, _Value]:

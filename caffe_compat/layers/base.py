@@ -14,10 +14,8 @@ from torch import Tensor, nn
 
 from caffe_compat.errors import CaffeCompatError, PrototxtError, expected_got
 from caffe_compat.layers.fillers import fill
-from caffe_compat.layers.shapes import new_blob
+from caffe_compat.layers.shapes import Shape, new_blob
 from caffe_compat.proto import caffe_pb2
-
-Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from caffe_compat.errors import expected_got
 from caffe_compat.glog import shape_text
-from caffe_compat.layers.base import Layer, Shape, register
+from caffe_compat.layers.base import Layer, register
 from caffe_compat.layers.labels import row_indices
 from caffe_compat.layers.refusal import refuse_gradient
+from caffe_compat.layers.shapes import Shape
 
 
 @register("BatchReindex")

@@ -11,8 +11,9 @@ from torch.nn import functional as F
 
 from caffe_compat.errors import expected_got
 from caffe_compat.glog import shape_text
-from caffe_compat.layers.base import Shape, register
+from caffe_compat.layers.base import register
 from caffe_compat.layers.loss import LossLayer, check_one_label_a_row
+from caffe_compat.layers.shapes import Shape
 
 
 @register("ContrastiveLoss")

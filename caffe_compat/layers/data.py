@@ -15,8 +15,9 @@ from caffe_compat.data.group import SourceInfo, read_group, side_file
 from caffe_compat.data.loader import BatchLoader, choose_workers
 from caffe_compat.data.transformer import Transformer
 from caffe_compat.errors import DataError
-from caffe_compat.layers.base import Shape, register
+from caffe_compat.layers.base import register
 from caffe_compat.layers.prefetching import PrefetchingLayer, known_seed, make_transformer
+from caffe_compat.layers.shapes import Shape
 from caffe_compat.proto import caffe_pb2
 
 logger = logging.getLogger("caffe_compat")

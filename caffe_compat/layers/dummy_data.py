@@ -9,9 +9,9 @@ from google.protobuf.message import Message
 from torch import Tensor
 
 from caffe_compat.errors import PrototxtError
-from caffe_compat.layers.base import Layer, Shape, register
+from caffe_compat.layers.base import Layer, register
 from caffe_compat.layers.fillers import fill
-from caffe_compat.layers.shapes import new_blob
+from caffe_compat.layers.shapes import Shape, new_blob
 from caffe_compat.proto import caffe_pb2
 
 _SIZES = ("num", "channels", "height", "width")

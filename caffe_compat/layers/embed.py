@@ -8,9 +8,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from caffe_compat.errors import expected_got
-from caffe_compat.layers.base import Layer, Shape, register
+from caffe_compat.layers.base import Layer, register
 from caffe_compat.layers.labels import row_indices
 from caffe_compat.layers.refusal import refuse_gradient
+from caffe_compat.layers.shapes import Shape
 
 
 @register("Embed")

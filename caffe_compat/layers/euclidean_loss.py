@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from caffe_compat.glog import shape_text
-from caffe_compat.layers.base import Shape, register
+from caffe_compat.layers.base import register
 from caffe_compat.layers.loss import LossLayer
-from caffe_compat.layers.shapes import count
+from caffe_compat.layers.shapes import Shape, count
 
 
 @register("EuclideanLoss")

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from caffe_compat.errors import expected_got
-from caffe_compat.layers.base import Layer, Shape, register
+from caffe_compat.layers.base import Layer, register
+from caffe_compat.layers.shapes import Shape
 
 _E = -1  # this base stands for e
 

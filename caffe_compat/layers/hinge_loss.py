@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from caffe_compat.layers.base import Shape, register
+from caffe_compat.layers.base import register
 from caffe_compat.layers.labels import class_indices
 from caffe_compat.layers.loss import LossLayer, check_one_label_a_row
+from caffe_compat.layers.shapes import Shape
 from caffe_compat.proto import caffe_pb2
 
 

@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from caffe_compat.glog import shape_text
-from caffe_compat.layers.base import Layer, Shape, register
-from caffe_compat.layers.shapes import canonical_axis, count
+from caffe_compat.layers.base import Layer, register
+from caffe_compat.layers.shapes import Shape, canonical_axis, count
 from caffe_compat.layers.spatial import read_window
 
 

@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from caffe_compat.errors import expected_got
-from caffe_compat.layers.base import Layer, Shape, register
-from caffe_compat.layers.shapes import canonical_axis, count
+from caffe_compat.layers.base import Layer, register
+from caffe_compat.layers.shapes import Shape, canonical_axis, count
 
 
 @register("InnerProduct")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from caffe_compat.errors import expected_got
-from caffe_compat.layers.base import Layer, Shape, register
-from caffe_compat.layers.shapes import check_blob_shape
+from caffe_compat.layers.base import Layer, register
+from caffe_compat.layers.shapes import Shape, check_blob_shape
 
 
 @register("Input")

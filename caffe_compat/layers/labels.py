@@ -6,8 +6,8 @@ from torch import Tensor
 
 from caffe_compat.errors import DataError
 from caffe_compat.glog import shape_text
-from caffe_compat.layers.base import Layer, Shape
-from caffe_compat.layers.shapes import count
+from caffe_compat.layers.base import Layer
+from caffe_compat.layers.shapes import Shape, count
 
 
 def check_label_count(layer: Layer, scores: Shape, axis: int, labels: Shape) -> None:

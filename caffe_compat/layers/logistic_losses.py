@@ -15,11 +15,11 @@ from torch.nn import functional as F
 
 from caffe_compat.errors import CaffeCompatError, expected_got
 from caffe_compat.glog import shape_text
-from caffe_compat.layers.base import Shape, register
+from caffe_compat.layers.base import register
 from caffe_compat.layers.labels import check_label_count, class_indices
 from caffe_compat.layers.loss import LOG_THRESHOLD, LossLayer, check_one_label_a_row, raised_to
 from caffe_compat.layers.normalization import normalizer
-from caffe_compat.layers.shapes import canonical_axis, count
+from caffe_compat.layers.shapes import Shape, canonical_axis, count
 from caffe_compat.weights import read_blobproto_file
 
 logger = logging.getLogger("caffe_compat")

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from caffe_compat.glog import shape_text
-from caffe_compat.layers.base import Layer, Shape
+from caffe_compat.layers.base import Layer
+from caffe_compat.layers.shapes import Shape
 
 LOG_THRESHOLD = float(torch.tensor(1e-20))  # Caffe's kLOG_THRESHOLD, a float32
 

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from caffe_compat.errors import CaffeCompatError, expected_got
-from caffe_compat.layers.base import Layer, Shape, register
+from caffe_compat.layers.base import Layer, register
 from caffe_compat.layers.prefetching import make_transformer
+from caffe_compat.layers.shapes import Shape
 
 
 @register("MemoryData")

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from caffe_compat.layers.base import Layer, Shape, register
-from caffe_compat.layers.shapes import check_blob_shape
+from caffe_compat.layers.base import Layer, register
+from caffe_compat.layers.shapes import Shape, check_blob_shape
 from caffe_compat.proto import caffe_pb2
 
 

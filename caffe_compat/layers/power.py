@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from caffe_compat.layers.base import Layer, Shape, register
+from caffe_compat.layers.base import Layer, register
+from caffe_compat.layers.shapes import Shape
 
 
 @register("Power")

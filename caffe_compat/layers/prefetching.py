@@ -18,7 +18,8 @@ from torch import Tensor
 from caffe_compat.data.loader import BatchLoader
 from caffe_compat.data.transformer import Transformer
 from caffe_compat.errors import CaffeCompatError, DataError, PrototxtError, expected_got
-from caffe_compat.layers.base import Layer, Shape
+from caffe_compat.layers.base import Layer
+from caffe_compat.layers.shapes import Shape
 from caffe_compat.proto import caffe_pb2
 from caffe_compat.weights import read_blobproto_file
 

@@ -9,7 +9,8 @@ from torch.nn import functional as F
 
 from caffe_compat.errors import expected_got
 from caffe_compat.glog import shape_text
-from caffe_compat.layers.base import Layer, Shape, register
+from caffe_compat.layers.base import Layer, register
+from caffe_compat.layers.shapes import Shape
 from caffe_compat.proto import caffe_pb2
 
 _DEFAULT_SLOPE = 0.25

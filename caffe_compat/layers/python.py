@@ -15,8 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from caffe_compat.layers.base import Layer, Shape, register
+from caffe_compat.layers.base import Layer, register
 from caffe_compat.layers.python_blobs import Blob
+from caffe_compat.layers.shapes import Shape
 from caffe_compat.proto import caffe_pb2
 
 

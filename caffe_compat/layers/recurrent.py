@@ -16,9 +16,9 @@ from torch.nn import functional as F
 
 from caffe_compat.errors import expected_got
 from caffe_compat.glog import shape_text
-from caffe_compat.layers.base import Layer, Shape, register
+from caffe_compat.layers.base import Layer, register
 from caffe_compat.layers.debug_lines import log_gradient, log_mean
-from caffe_compat.layers.shapes import count
+from caffe_compat.layers.shapes import Shape, count
 
 logger = logging.getLogger("caffe_compat")
 

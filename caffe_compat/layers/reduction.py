@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
-from caffe_compat.layers.base import Layer, Shape, register
-from caffe_compat.layers.shapes import canonical_axis
+from caffe_compat.layers.base import Layer, register
+from caffe_compat.layers.shapes import Shape, canonical_axis
 from caffe_compat.proto import caffe_pb2
 
 _OPERATIONS: dict[int, Callable[[Tensor], Tensor]] = {

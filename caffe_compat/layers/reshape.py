@@ -11,8 +11,8 @@ from torch import Tensor
 
 from caffe_compat.errors import expected_got
 from caffe_compat.glog import shape_text
-from caffe_compat.layers.base import Layer, Shape, register
-from caffe_compat.layers.shapes import canonical_axis, count
+from caffe_compat.layers.base import Layer, register
+from caffe_compat.layers.shapes import Shape, canonical_axis, count
 
 
 class _SameElements(Layer):

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from caffe_compat.errors import expected_got
+from caffe_compat.errors import PrototxtError, expected_got
 from caffe_compat.glog import shape_text
 
-if TYPE_CHECKING:
-    from caffe_compat.layers.base import Layer, Shape
+Shape = tuple[int, ...]
 
 MOST_NUMBERS = 2**31 - 1  # of a blob, as Caffe counts them in an int
+
+
+class NamesItself(Protocol):
+    """Whoever's shapes are wrong, a layer, makes the error that names it."""
+
+    def error(self, problem: str, field: str | None = None) -> PrototxtError: ...
 
 
 def count(shape: Sequence[int]) -> int:
@@ -23,7 +28,7 @@ def count(shape: Sequence[int]) -> int:
     return math.prod(shape)
 
 
-def check_blob_shape(layer: Layer, shape: Sequence[int], field: str) -> None:
+def check_blob_shape(layer: NamesItself, shape: Sequence[int], field: str) -> None:
     """Raises: PrototxtError for a shape that no blob may have: a negative size, more numbers than an int counts.
 
     Source: Blob::Reshape, src/caffe/blob.cpp.
@@ -38,7 +43,7 @@ def check_blob_shape(layer: Layer, shape: Sequence[int], field: str) -> None:
             raise layer.error(problem, field)
 
 
-def new_blob(layer: Layer, shape: Shape, field: str) -> Tensor:
+def new_blob(layer: NamesItself, shape: Shape, field: str) -> Tensor:
     """An uninitialised float32 blob. Raises: PrototxtError as ``check_blob_shape``, or if there is no memory for it."""
     check_blob_shape(layer, shape, field)
     try:
@@ -47,7 +52,7 @@ def new_blob(layer: Layer, shape: Shape, field: str) -> Tensor:
         raise layer.error(f"no memory for a blob of shape {shape_text(shape)}", field) from exc
 
 
-def canonical_axis(layer: Layer, axis: int, shape: Shape, field: str) -> int:
+def canonical_axis(layer: NamesItself, axis: int, shape: Shape, field: str) -> int:
     """``axis`` counted from the front; negative ones count from the end.
 
     Raises: PrototxtError if the blob has no such axis.

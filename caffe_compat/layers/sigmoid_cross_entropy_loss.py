@@ -8,10 +8,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from caffe_compat.glog import shape_text
-from caffe_compat.layers.base import Shape, register
+from caffe_compat.layers.base import register
 from caffe_compat.layers.loss import LossLayer
 from caffe_compat.layers.normalization import normalizer, read_normalization
-from caffe_compat.layers.shapes import count
+from caffe_compat.layers.shapes import Shape, count
 from caffe_compat.proto import caffe_pb2
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from torch import Tensor
 from torch.nn import functional as F
 
-from caffe_compat.layers.base import Layer, Shape, register
-from caffe_compat.layers.shapes import canonical_axis
+from caffe_compat.layers.base import Layer, register
+from caffe_compat.layers.shapes import Shape, canonical_axis
 
 
 @register("Softmax")

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from caffe_compat.layers.base import Layer, Shape, register
+from caffe_compat.layers.base import Layer, register
 from caffe_compat.layers.labels import check_label_count, class_indices
 from caffe_compat.layers.normalization import normalizer, read_normalization
-from caffe_compat.layers.shapes import canonical_axis
+from caffe_compat.layers.shapes import Shape, canonical_axis
 from caffe_compat.proto import caffe_pb2
 
 logger = logging.getLogger("caffe_compat")

@@ -10,7 +10,8 @@ from torch import Tensor
 from caffe_compat.errors import expected_got
 from caffe_compat.label_noise.checks import check_confusion, diagonal_warning
 from caffe_compat.label_noise.functional import label_noise_loss, label_noise_loss_and_posterior
-from caffe_compat.layers.base import Layer, Shape, register
+from caffe_compat.layers.base import Layer, register
+from caffe_compat.layers.shapes import Shape
 
 logger = logging.getLogger("caffe_compat")
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from caffe_compat.errors import expected_got
 from caffe_compat.glog import shape_text
-from caffe_compat.layers.base import Layer, Shape
+from caffe_compat.layers.base import Layer
+from caffe_compat.layers.shapes import Shape
 from caffe_compat.proto import caffe_pb2
 
 

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from caffe_compat.errors import expected_got
 from caffe_compat.glog import shape_text
-from caffe_compat.layers.base import Layer, Shape, create_layer, register
-from caffe_compat.layers.shapes import count
+from caffe_compat.layers.base import Layer, create_layer, register
+from caffe_compat.layers.shapes import Shape, count
 from caffe_compat.proto import caffe_pb2
 
 

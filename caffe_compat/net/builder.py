@@ -7,8 +7,7 @@ import logging
 from caffe_compat.errors import PrototxtError
 from caffe_compat.glog import shape_text
 from caffe_compat.layers import BuildContext, Layer, construct_layer
-from caffe_compat.layers.base import Shape
-from caffe_compat.layers.shapes import check_blob_shape, count
+from caffe_compat.layers.shapes import Shape, check_blob_shape, count
 from caffe_compat.net.backward import plan_backward, takes_for_learning
 from caffe_compat.net.graph import Graph, Node
 from caffe_compat.net.sharing import ParamTable

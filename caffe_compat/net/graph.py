@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from caffe_compat.layers.base import Layer, Shape
+from caffe_compat.layers.base import Layer
+from caffe_compat.layers.shapes import Shape
 from caffe_compat.net.sharing import LearnableParam
 
 

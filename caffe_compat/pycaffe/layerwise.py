@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from caffe_compat.layers import Layer
-from caffe_compat.layers.base import Shape
+from caffe_compat.layers.shapes import Shape
 from caffe_compat.net import Net
 from caffe_compat.net.builder import AUTOMATIC_TOP
 from caffe_compat.net.debug import log_layer

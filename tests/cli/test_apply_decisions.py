@@ -220,7 +220,7 @@ def test_lists_are_never_overwritten(case: ScoringCase, capsys: pytest.CaptureFi
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("other.png,1,1", "additions.csv: the image 'other.png' is not in the noisy list"),
+        ("other.png,1,1", "additions.csv: the image 'other.png' is not in the noisy list alone"),
         ("a.png,1,2", "additions.csv: the image 'a.png': expected the noisy label of the noisy list, 1, got 2"),
         ("a.png,1,1\na.png,1,1", "additions.csv:3: key 'a.png' appears twice"),
     ],

@@ -130,6 +130,13 @@ def test_labels_of_csvs_are_classes(lists: Path, option: str, capsys: pytest.Cap
     assert "labels.csv:2" in (error := capsys.readouterr().err) and "expected a whole number in [0, 3)" in error
 
 
+def test_blank_lines_are_no_images(lists: Path) -> None:
+    lines = (lists / "noisy.txt").read_text().splitlines()
+    (lists / "noisy.txt").write_text("\n".join([*lines[:5], "", *lines[5:], "", ""]))
+    assert run(lists) == 0
+    assert set(paths_of(lists / "data" / layout.MIXED_IMAGES)) == {*CLEAN, *NOISY}
+
+
 def test_a_wrong_root_is_no_empty_data_set(lists: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(lists, "--root", f"{lists}/elsewhere", "--skip_missing") == 2
     assert "75 of 75 listed images are not in it" in capsys.readouterr().err
@@ -193,4 +200,4 @@ def test_decisions_become_clean_labels_that_c_is_not_estimated_from(
 
     write_pairs(additions, [("test/3.jpg", 1, 2)])
     assert run(lists, "--clean_additions", str(additions), "--force") == 2
-    assert "additions.csv: 'test/3.jpg': expected an image with a noisy label alone" in capsys.readouterr().err
+    assert "additions.csv: the image 'test/3.jpg' is not in the noisy list alone" in capsys.readouterr().err

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from caffe_compat.datasets import pairs
 from caffe_compat.datasets.pairs import (
     count_pairs_in,
+    read_all_pairs,
     read_noise_types,
     read_noisy_labels,
     read_pairs,
@@ -54,6 +56,19 @@ def test_a_key_twice_is_refused(tmp_path: Path) -> None:
     write_noise_types(tmp_path / "t.csv", [("a", 0), ("b", 1), ("a", 2)])
     with pytest.raises(DataError, match=r"t\.csv:4: key 'a' appears twice"):
         read_noise_types(tmp_path / "t.csv")
+
+
+def test_a_pair_counts_once(tmp_path: Path) -> None:
+    write_pairs(tmp_path / "p.csv", [("a", 0, 0), ("b", 1, 1), ("b", 1, 0), ("c", 1, 1)])
+    for read in (count_pairs_in, read_all_pairs):
+        with pytest.raises(DataError, match=r"p\.csv:4: key 'b' appears twice"):
+            read(tmp_path / "p.csv", 2)
+
+
+def test_two_keys_of_one_hash_are_two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pairs, "hash", len, raising=False)
+    write_pairs(tmp_path / "p.csv", [("a", 0, 0), ("b", 1, 1)])
+    assert count_pairs_in(tmp_path / "p.csv", 2).tolist() == [[1, 0], [0, 1]]
 
 
 def test_there_are_three_noise_types(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from itertools import chain, combinations
 from pathlib import Path
 
 from caffe_compat.data.image_list import read_classes
+from caffe_compat.datasets.additions import read_additions
 from caffe_compat.datasets.class_names import read_names
 from caffe_compat.datasets.pairs import read_all_pairs
 from caffe_compat.errors import DataError, expected_got
@@ -84,7 +85,8 @@ def read_lists(files: Files) -> Lists:
     if held_out:
         logger.info("%s: %d validation and test images left out", files.noisy, held_out)
     if files.additions is not None:
-        clean = {**clean, **_additions(files.additions, rest, len(names))}
+        looked_at = read_additions(files.additions, rest, len(names))
+        clean = {**clean, **{path: label for path, (label, _) in looked_at.items()}}
         rest = {path: label for path, label in rest.items() if path not in clean}
     if not rest:
         raise DataError("no image in it that is in none of the other lists", path=str(files.noisy))
@@ -92,7 +94,7 @@ def read_lists(files: Files) -> Lists:
 
 
 def _labels(path: Path) -> Labels:
-    entries = read_classes(path)
+    entries = read_classes(path, skip_blank=True)
     labels: dict[str, int] = {}
     for entry in entries:
         if (before := labels.setdefault(entry.path, entry.label)) != entry.label:
@@ -138,19 +140,6 @@ def _noisy_of_clean(path: Path, clean: Labels, known: Labels, num_classes: int) 
         _check_same(path, image, "clean", clean[image], clean_label)
         _check_same(path, image, "noisy", known.get(image, noisy_label), noisy_label)
         found[image] = noisy_label
-    return found
-
-
-def _additions(path: Path, noisy: Labels, num_classes: int) -> Labels:
-    found = {}
-    for image, (clean_label, noisy_label) in read_all_pairs(path, num_classes).items():
-        if image not in noisy:
-            problem = (
-                f"{image!r}: {expected_got('an image with a noisy label alone', 'one that the lists do not have so')}"
-            )
-            raise DataError(problem, path=str(path))
-        _check_same(path, image, "noisy", noisy[image], noisy_label)
-        found[image] = clean_label
     return found
 
 

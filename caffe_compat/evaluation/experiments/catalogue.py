@@ -20,6 +20,7 @@ NOISY_RANDOM, NOISY_THEN_CLEAN = "noisy as truth, from random", "noisy as truth,
 BOTTOM_UP, FORWARD, GLC = "bottom-up", "forward correction", "GLC"
 CONSTANT_TYPES = "ours, p(z|x) constant"
 OURS_RANDOM, BOTTOM_UP_RANDOM = "ours, p(y|x) from random", "bottom-up, from random"
+CONSTANT_TYPES_RANDOM = "ours, p(z|x) constant, from random"
 
 _QUICK = (("conv1", "conv2", "conv3"), ("ip1", "ip2"))
 _CAFFENET = (("conv1", "conv2", "conv3", "conv4", "conv5"), ("fc6", "fc7"))
@@ -247,14 +248,29 @@ RECIPES: dict[str, Recipe] = {
             stages=(
                 *(_cifar10n.clean(), _cifar10n.ntype()),
                 *(_cifar10n.noisy_as_truth_random(), _cifar10n.bottom_up_random(), _ABLATIONS[OURS_RANDOM][1]),
+                _cifar10n.joint("ours_constant_types_random", edits.constant_types, clean=None, types=False),
             ),
             rows=(
                 Row(NOISY_RANDOM, "clean and noisy alike", "noisy_as_truth_random"),
                 Row(BOTTOM_UP_RANDOM, "clean and noisy", "bottom_up_random"),
                 Row(OURS_RANDOM, "clean, noisy and noise type, p(z|x) from its own net", "ours_random"),
+                Row(CONSTANT_TYPES_RANDOM, "clean and noisy", "ours_constant_types_random"),
             ),
-            compare=((OURS_RANDOM, NOISY_RANDOM), (OURS_RANDOM, BOTTOM_UP_RANDOM)),
+            compare=(
+                *((OURS_RANDOM, other) for other in (NOISY_RANDOM, BOTTOM_UP_RANDOM)),
+                *((CONSTANT_TYPES_RANDOM, other) for other in (OURS_RANDOM, NOISY_RANDOM, BOTTOM_UP_RANDOM)),
+            ),
             seeds=3,
+        ),
+        Recipe(
+            name="cifar10n_true_labels",
+            title="CIFAR-10N's images, all 50,000 with their true labels",
+            data_root="data/cifar10n",
+            make_data="tools/import_cifar10n.py ROOT data/cifar10n_true_labels --synthetic_noise 0",
+            stages=(_cifar10n.noisy_as_truth_random(),),
+            rows=(Row("all labels true", "clean, from random", "noisy_as_truth_random"),),
+            compare=(),
+            seeds=1,
         ),
         Recipe(
             name="cifar10n_one_order",
