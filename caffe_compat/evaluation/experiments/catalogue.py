@@ -13,6 +13,7 @@ from dataclasses import replace
 from caffe_compat.evaluation.experiments import edits
 from caffe_compat.evaluation.experiments.families import Family
 from caffe_compat.evaluation.experiments.recipes import Recipe, Row, Stage
+from caffe_compat.evaluation.experiments.simpler_types import constant_types, types_of_class
 
 CLEAN_ONLY, NOISY_AS_TRUTH, OURS = "clean only", "noisy as truth", "ours"
 CLEAN_PRETRAINED, NOISY_PRETRAINED = "clean only, pre-trained", "noisy as truth, pre-trained"
@@ -20,7 +21,7 @@ NOISY_RANDOM, NOISY_THEN_CLEAN = "noisy as truth, from random", "noisy as truth,
 BOTTOM_UP, FORWARD, GLC = "bottom-up", "forward correction", "GLC"
 CONSTANT_TYPES = "ours, p(z|x) constant"
 OURS_RANDOM, BOTTOM_UP_RANDOM = "ours, p(y|x) from random", "bottom-up, from random"
-CONSTANT_TYPES_RANDOM = "ours, p(z|x) constant, from random"
+TYPES_OF_CLASS_RANDOM = "ours, p(z|x) of the class, from random"
 
 _QUICK = (("conv1", "conv2", "conv3"), ("ip1", "ip2"))
 _CAFFENET = (("conv1", "conv2", "conv3", "conv4", "conv5"), ("fc6", "fc7"))
@@ -100,7 +101,7 @@ _ABLATIONS: dict[str, tuple[str, Stage]] = {
     ),
     CONSTANT_TYPES: (
         "p(z|x) the types' frequencies for all images",
-        _cifar10n.joint("ours_constant_types", edits.constant_types, types=False),
+        _cifar10n.joint("ours_constant_types", constant_types, types=False),
     ),
     "ours, type net fixed": (
         "no rate, decay or loss for p(z|x)",
@@ -248,17 +249,17 @@ RECIPES: dict[str, Recipe] = {
             stages=(
                 *(_cifar10n.clean(), _cifar10n.ntype()),
                 *(_cifar10n.noisy_as_truth_random(), _cifar10n.bottom_up_random(), _ABLATIONS[OURS_RANDOM][1]),
-                _cifar10n.joint("ours_constant_types_random", edits.constant_types, clean=None, types=False),
+                _cifar10n.joint("ours_types_of_class_random", types_of_class, clean=None, types=False),
             ),
             rows=(
                 Row(NOISY_RANDOM, "clean and noisy alike", "noisy_as_truth_random"),
                 Row(BOTTOM_UP_RANDOM, "clean and noisy", "bottom_up_random"),
                 Row(OURS_RANDOM, "clean, noisy and noise type, p(z|x) from its own net", "ours_random"),
-                Row(CONSTANT_TYPES_RANDOM, "clean and noisy", "ours_constant_types_random"),
+                Row(TYPES_OF_CLASS_RANDOM, "clean, noisy and noise type", "ours_types_of_class_random"),
             ),
             compare=(
                 *((OURS_RANDOM, other) for other in (NOISY_RANDOM, BOTTOM_UP_RANDOM)),
-                *((CONSTANT_TYPES_RANDOM, other) for other in (OURS_RANDOM, NOISY_RANDOM, BOTTOM_UP_RANDOM)),
+                *((TYPES_OF_CLASS_RANDOM, other) for other in (OURS_RANDOM, NOISY_RANDOM, BOTTOM_UP_RANDOM)),
             ),
             seeds=3,
         ),

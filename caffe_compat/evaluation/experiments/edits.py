@@ -30,7 +30,7 @@ def shuffle(solver: SolverParameter, net: NetParameter) -> None:
 def noisy_labels_only(solver: SolverParameter, net: NetParameter) -> None:
     """Train on the noisy labels alone, the clean ones unseen: the p(noisy|x) of GLC and forward correction."""
     labels = [layer for layer in data_layers(net, caffe_pb2.TRAIN) if _file(layer) == layout.MIXED_TRUTH_LABELS]
-    for layer in _found(labels, net, "a training database of noisy labels taken for true"):
+    for layer in found(labels, net, "a training database of noisy labels taken for true"):
         layer.data_param.source = str(PurePosixPath(layer.data_param.source).with_name(layout.MIXED_NOISY_LABELS))
     for layer in net.layer:
         if layer.type == "SoftmaxWithLoss":
@@ -53,7 +53,7 @@ def loss_weights(**weights: float) -> Edit:
 
     def edit(solver: SolverParameter, net: NetParameter) -> None:
         for name, weight in weights.items():
-            for layer in _found([each for each in net.layer if each.name == name], net, f'a layer "{name}"'):
+            for layer in found([each for each in net.layer if each.name == name], net, f'a layer "{name}"'):
                 layer.loss_weight[:] = [weight]
 
     return edit
@@ -64,7 +64,7 @@ def update_noise_lr(value: float) -> Edit:
 
     def edit(solver: SolverParameter, net: NetParameter) -> None:
         layers = [layer for layer in net.layer if layer.type == NOISY_LABEL_LOSS]
-        for layer in _found(layers, net, f"a {NOISY_LABEL_LOSS} layer"):
+        for layer in found(layers, net, f"a {NOISY_LABEL_LOSS} layer"):
             if layer.softmax_noisy_label_loss_param.update_noise_lr != value:  # the default stays unwritten
                 layer.softmax_noisy_label_loss_param.update_noise_lr = value
 
@@ -94,33 +94,9 @@ def without_decay(suffix: str) -> Edit:
 def labelled_mean(solver: SolverParameter, net: NetParameter) -> None:
     """Divide the clean and the noise type loss by the labelled rows (VALID) instead of the whole batch."""
     layers = [layer for layer in net.layer if layer.type == "SoftmaxWithLoss"]
-    for layer in _found(layers, net, "a SoftmaxWithLoss layer"):
+    for layer in found(layers, net, "a SoftmaxWithLoss layer"):
         layer.loss_param.ClearField("normalize")
         layer.loss_param.normalization = caffe_pb2.LossParameter.VALID
-
-
-def constant_types(solver: SolverParameter, net: NetParameter) -> None:
-    """p(z|x) is the same for all images: the noise types' frequencies among the pairs; no noise type net is left.
-
-    The scores come from a linear layer of zero weights, whose bias is the log of the frequencies.
-    """
-    noisy_loss = next((layer for layer in net.layer if layer.type == NOISY_LABEL_LOSS), None)
-    if noisy_loss is None:
-        raise _missing(net, f"a {NOISY_LABEL_LOSS} layer")
-    _remove(net, lambda layer: layer.name.endswith("_ntype"))
-    scores, types = noisy_loss.bottom[0], noisy_loss.bottom[1]
-    layer = LayerParameter(name="log_prior_ntype", type="InnerProduct", bottom=[scores], top=[types])
-    layer.include.add(phase=caffe_pb2.TRAIN)
-    for _ in range(2):
-        layer.param.add(lr_mult=0, decay_mult=0)
-    layer.inner_product_param.num_output = 3
-    layer.inner_product_param.weight_filler.type = "constant"
-    layer.inner_product_param.bias_filler.type = "blob_proto"
-    source = noisy_loss.softmax_noisy_label_loss_param.matrix_c_filler.source
-    prior = PurePosixPath(source).with_name(layout.NOISE_TYPE_LOG_PRIOR)
-    layer.inner_product_param.bias_filler.source = str(prior)
-    at = next(position for position, each in enumerate(net.layer) if each.type == NOISY_LABEL_LOSS)
-    net.layer.insert(at, layer)
 
 
 def test_on(validation: tuple[int, int], test: tuple[int, int]) -> Edit:
@@ -163,21 +139,12 @@ def _file(layer: LayerParameter) -> str:
 
 def _params(net: NetParameter, suffix: str) -> Iterator[caffe_pb2.ParamSpec]:
     layers = [layer for layer in net.layer if layer.name.endswith(suffix) and layer.param]
-    for layer in _found(layers, net, f'a layer with parameters whose name ends in "{suffix}"'):
+    for layer in found(layers, net, f'a layer with parameters whose name ends in "{suffix}"'):
         yield from layer.param
 
 
-def _remove(net: NetParameter, unwanted: Callable[[LayerParameter], bool]) -> None:
-    kept = [layer for layer in net.layer if not unwanted(layer)]
-    del net.layer[:]
-    net.layer.extend(kept)
-
-
-def _found(layers: list[LayerParameter], net: NetParameter, what: str) -> list[LayerParameter]:
+def found(layers: list[LayerParameter], net: NetParameter, what: str) -> list[LayerParameter]:
+    """``layers``. Raises: PrototxtError where there are none, saying ``what`` was expected in ``net``."""
     if not layers:
-        raise _missing(net, what)
+        raise PrototxtError(f'net "{net.name}": expected {what}, found none')
     return layers
-
-
-def _missing(net: NetParameter, what: str) -> PrototxtError:
-    return PrototxtError(f'net "{net.name}": expected {what}, found none')

@@ -3,15 +3,18 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from caffe_compat import Net
 from caffe_compat.errors import CaffeCompatError, PrototxtError
 from caffe_compat.evaluation.experiments import edits
 from caffe_compat.evaluation.experiments.catalogue import RECIPES
 from caffe_compat.evaluation.experiments.jobs import REPOSITORY, recipe_messages, replace_root
+from caffe_compat.evaluation.experiments.simpler_types import constant_types, types_of_class
 from caffe_compat.evaluation.experiments.switches import SWITCHES, with_switches
 from caffe_compat.proto import caffe_pb2
 from caffe_compat.prototxt import filter_net, read_net, read_solver
+from caffe_compat.prototxt.deploy import NOISY_LABEL_LOSS
 from caffe_compat.weights import read_blobproto_file
 
 
@@ -71,13 +74,17 @@ def test_labelled_mean_changes_the_two_losses():
     assert not loss.HasField("normalize")
 
 
+def net_with(edit: edits.Edit, folder: Path) -> Net:
+    """CIFAR-10's joint net, changed, over a small data folder; it also gives the posteriors."""
+    param = changed("cifar10/ours", edit)[1]
+    replace_root(param, "data/cifar10n", str(folder))
+    next(layer for layer in param.layer if layer.type == NOISY_LABEL_LOSS).top.extend(["p_true", "p_type"])
+    return Net(param, phase="TRAIN")
+
+
 def test_constant_types_are_the_frequencies_for_every_image(tiny_data):
     folder: Path = tiny_data("cifar", classes=10, size=32)
-    net_param = changed("cifar10/ours", edits.constant_types)[1]
-    replace_root(net_param, "data/cifar10n", str(folder))
-    noisy_loss = next(layer for layer in net_param.layer if layer.type == edits.NOISY_LABEL_LOSS)
-    noisy_loss.top.extend(["p_true", "p_type"])
-    net = Net(net_param, phase="TRAIN")
+    net = net_with(constant_types, folder)
     net().clear()
     assert not [name for name in net.params if name.endswith("_ntype") and name != "log_prior_ntype"]
     prior = read_blobproto_file(folder / "noise_type_log_prior.binaryproto").reshape(3)
@@ -86,6 +93,25 @@ def test_constant_types_are_the_frequencies_for_every_image(tiny_data):
     net.loss.backward()
     assert net.params["conv1_clean"][0].grad.abs().sum() > 0
     assert all(param.grad is None or not param.grad.any() for param in net.params["log_prior_ntype"])
+
+
+def test_types_of_the_class_begin_as_frequencies_and_learn_without_the_class_net(tiny_data):
+    folder: Path = tiny_data("cifar", classes=10, size=32)
+    net = net_with(types_of_class, folder)
+    net().clear()
+    assert [name for name in net.params if name.endswith("_ntype")] == ["of_class_ntype"]
+    prior = read_blobproto_file(folder / "noise_type_log_prior.binaryproto").reshape(3)
+    assert (net.blobs["ip2_ntype"].detach().numpy() == prior).all()
+    net.blobs["loss_ntype"].sum().backward(retain_graph=True)
+    weight, bias = net.params["of_class_ntype"]
+    assert weight.grad.any() and bias.grad.any()
+    assert all(param.grad is None or not param.grad.any() for param in net.params["ip2_clean"])
+
+    with torch.no_grad():  # ten classes, each with types of its own
+        weight.copy_(torch.arange(30.0).reshape(3, 10))
+    net().clear()
+    classes = net.blobs["ip2_clean"].softmax(1)
+    torch.testing.assert_close(net.blobs["ip2_ntype"], classes @ weight.T + bias)
 
 
 def test_both_splits_are_tested():
@@ -107,7 +133,8 @@ def test_both_splits_are_tested():
         ("cifar10/clean", edits.update_noise_lr(0)),
         ("cifar10/clean", edits.loss_weights(loss_ntype=1)),
         ("cifar10/clean", edits.learning_rate_of("_ntype", 0)),
-        ("cifar10/clean", edits.constant_types),
+        ("cifar10/clean", constant_types),
+        ("cifar10/clean", types_of_class),
     ],
 )
 def test_an_edit_without_effect_is_an_error(name: str, edit: edits.Edit):
