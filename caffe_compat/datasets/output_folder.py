@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
-import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from caffe_compat.datasets import layout
 from caffe_compat.errors import DataError
-from caffe_compat.files import atomic_directory
+from caffe_compat.files import atomic_directory, remove, temporary_directory
 
 
 @contextlib.contextmanager
@@ -28,24 +26,14 @@ def output_folder(path: Path, force: bool = False, replaces: Collection[str] = l
     if not force or not path.is_dir():
         raise DataError("exists already; --force replaces what this command makes in it" if path.is_dir() else
                         "exists and is not a folder", path=str(path))  # fmt: skip
-    part = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
-    try:
+    with temporary_directory(path) as part:
         yield part
         _replace(part, path, replaces)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def _replace(new: Path, old: Path, names: Collection[str]) -> None:
     for name in names:
-        _remove(old / name)
+        remove(old / name)
     for entry in new.iterdir():
-        _remove(old / entry.name)
+        remove(old / entry.name)
         entry.rename(old / entry.name)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
