@@ -23,6 +23,7 @@ from caffe_compat.datasets.image_database import path_of_key
 from caffe_compat.datasets.pairs import read_all_pairs, read_noise_types
 from caffe_compat.evaluation.metrics import auroc
 from caffe_compat.files import atomic_path
+from caffe_compat.machine import machine, versions
 from caffe_compat.prototxt import read_net
 
 FOLDS, DECAYS = 5, (1e-3, 1e-2, 1e-1)  # the decay that is best in cross-validation: in favour of the image
@@ -48,7 +49,7 @@ def main() -> None:
 
     results = {}
     for name, features in (
-        ("nothing", torch.zeros(len(types), 1)),
+        ("nothing but the frequencies", torch.zeros(len(types), 1)),
         ("the image, through the net", opinion),
         ("the true class", of_class),
         ("both", torch.cat([opinion, of_class], 1)),
@@ -56,8 +57,8 @@ def main() -> None:
         scores = min((held_out_scores(features, types, decay) for decay in DECAYS), key=lambda s: log_loss(s, types))
         loss, area = log_loss(scores, types), auroc(1 - scores.softmax(1)[:, 0].numpy(), (types > 0).numpy())
         results[name] = {"log_loss": round(loss, 4), "auroc_of_wrong": round(area, 4)}
-        print(f"{name:28} log loss {loss:.4f} nats, AUROC of 'the label is wrong' {area:.3f}", flush=True)
-    report = {"images": len(types), "frequencies": (types.bincount() / len(types)).tolist(), "from": results}
+        print(f"{name:27} log loss {loss:.4f} nats, AUROC of 'the label is wrong' {area:.3f}", flush=True)
+    report = {"images": len(types), "known": results, "machine": machine(), "versions": versions()}
     with atomic_path(args.out) as part:
         part.write_text(json.dumps(report, indent=1) + "\n")
 
