@@ -31,7 +31,7 @@ commands:
 """
 
 _FLAGS = {
-    "gpu": "numbers of the GPUs to use, separated by ',', or 'all'; without it the CPU",
+    "gpu": "number of the GPU to use; without it the CPU (device_query: several, separated by ',', or 'all')",
     "solver": "the solver's prototxt file (train)",
     "model": "the net's prototxt file (test, time)",
     "phase": "the net's phase, TRAIN or TEST (time)",

@@ -14,7 +14,7 @@ log = logging.getLogger("caffe_compat")
 
 
 def add_net_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--gpu", default="", help="number of the GPU to use, or 'all'; without it the CPU")
+    parser.add_argument("--gpu", default="", help="number of the GPU to use ('all': the only one); without it the CPU")
     parser.add_argument("--level", type=int, default=0, help="the net's level")
     parser.add_argument("--stage", default="", help="the net's stages, separated by ','")
 

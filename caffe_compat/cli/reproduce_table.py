@@ -34,9 +34,18 @@ def _parser() -> Parser:
         "--data", type=Path, required=True, help="its databases; a seed takes DATA/seed_<n> if it is there"
     )
     parser.add_argument("--out", type=Path, required=True, help="folder for logs, weights, results and the table")
-    parser.add_argument("--seeds", type=positive, help="run seeds 1 to SEEDS (default: what the recipe reports)")
     parser.add_argument(
-        "--first_seed", type=positive, default=1, help="the first of them, to share seeds out over machines"
+        "--seeds",
+        type=positive,
+        metavar="N",
+        help="how many seeds, from --first_seed on (default: as many as the recipe reports)",
+    )
+    parser.add_argument(
+        "--first_seed",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="the first of them, to share seeds out over machines",
     )
     parser.add_argument(
         "--stages", nargs="+", metavar="STAGE", help="run only these, and what they start from (default: all)"

@@ -78,7 +78,7 @@ SWITCHES: dict[str, Switch] = {
     "D9": Switch("size of the noise type net", elsewhere="recipes clothing1m and clothing1m_release"),
     "D10": Switch(
         "samples that C is estimated from",
-        elsewhere="the import tools' --recipe (paper: train, release: train and val)",
+        elsewhere="import_clothing1m --recipe (paper: train, release: train and val)",
     ),
     "D12": Switch(
         "divisor of the clean and the noise type loss",
