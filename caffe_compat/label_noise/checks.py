@@ -31,6 +31,18 @@ def check_confusion(C: Tensor) -> None:
         raise ValueError(f"C: expected columns that sum to 1 or are zero, got {sums[true]:g} in column {true}{hint}")
 
 
+def decay_warning(C: Tensor) -> str | None:
+    """What to warn of if ``C`` is one whose columns, but for those of zeros, have shrunk alike, else None.
+
+    That is what weight decay makes of it.
+    """
+    sums = C.detach().to("cpu", torch.float64).sum(0)
+    sums = sums[sums != 0]
+    if not len(sums) or not 0 < sums.max() < 1 - COLUMN_TOLERANCE or sums.min() < sums.max() * (1 - COLUMN_TOLERANCE):
+        return None
+    return f"C: weight decay has shrunk it to {float(sums.mean()):g} of itself; param {{ lr_mult: 0 }} keeps it"
+
+
 def diagonal_warning(C: Tensor) -> str | None:
     """What to warn of if ``C`` calls right labels confusing noise, else None."""
     diagonal = C.detach().diagonal()

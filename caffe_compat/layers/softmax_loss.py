@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from caffe_compat.layers.base import Layer, register
 from caffe_compat.layers.labels import check_label_count, class_indices
+from caffe_compat.layers.loss import raised_to
 from caffe_compat.layers.normalization import normalizer, read_normalization
 from caffe_compat.layers.shapes import Shape, canonical_axis
 from caffe_compat.proto import caffe_pb2
@@ -57,7 +58,6 @@ class SoftmaxWithLoss(Layer):
         rows = log_prob.movedim(self.axis, 1)
         targets = class_indices(self, labels, num_classes, self.ignore_label).reshape(rows.shape[:1] + rows.shape[2:])
         ignored = _NO_LABEL if self.ignore_label is None else self.ignore_label
-        losses = F.nll_loss(rows, targets, ignore_index=ignored, reduction="none")
-        losses = losses - (losses.detach() - _LARGEST_LOSS).clamp(min=0)  # floors the value, leaves the gradient
+        losses = -raised_to(-_LARGEST_LOSS, -F.nll_loss(rows, targets, ignore_index=ignored, reduction="none"))
         outer = math.prod(log_prob.shape[: self.axis])
         return losses.sum() / normalizer(self.normalization, targets, self.ignore_label, outer)

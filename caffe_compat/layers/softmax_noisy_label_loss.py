@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from caffe_compat.errors import expected_got
-from caffe_compat.label_noise.checks import check_confusion, diagonal_warning
+from caffe_compat.label_noise.checks import check_confusion, decay_warning, diagonal_warning
 from caffe_compat.label_noise.functional import label_noise_loss, label_noise_loss_and_posterior
 from caffe_compat.layers.base import Layer, register
 from caffe_compat.layers.shapes import Shape
@@ -25,6 +25,7 @@ class SoftmaxWithNoisyLabelLoss(Layer):
     Shapes: scores of the true label (B, L) or (B, L, 1, 1); of the noise type, L = 3; noisy label, B in all. Tops: the
         loss (); optionally p(y|x) and p(z|x), like the scores, and the posterior (B, L, 3, 1), none with a gradient.
     Blobs: C (1, 1, L, L), indexed [noisy, true]; gets no gradient.
+    Caffe's weight decay shrinks C, as any blob, unless its ``param { lr_mult: 0 }`` says otherwise.
     Deviations: a label that the model thinks all but impossible has its loss and gradient; the authors' layer loses it.
     """
 
@@ -37,21 +38,29 @@ class SoftmaxWithNoisyLabelLoss(Layer):
         options = self.param.softmax_noisy_label_loss_param
         self.update_noise_lr = options.update_noise_lr
         self._check_shapes(bottom_shapes)
-        self._warned = False
+        self._warnings: set[str] = set()
         num_classes = bottom_shapes[0][1]
         self.add_blob((1, 1, num_classes, num_classes), options.matrix_c_filler, field=_FILLER)
-        self.blobs_loaded()
+        self._check_confusion()
 
     def blobs_loaded(self) -> None:
-        confusion = self._confusion()
+        if shrunk := decay_warning(self._confusion()):  # by a training of which this may be a snapshot
+            self._warn(shrunk)
+        else:
+            self._check_confusion()
+
+    def _check_confusion(self) -> None:
         try:
-            check_confusion(confusion)
+            check_confusion(self._confusion())
         except ValueError as exc:
             raise self.error(str(exc), field=_FILLER) from exc
-        warning = diagonal_warning(confusion)
-        if warning is not None and not self._warned:
+        if warning := diagonal_warning(self._confusion()):
+            self._warn(warning)
+
+    def _warn(self, warning: str) -> None:
+        if warning not in self._warnings:
             logger.warning("Layer %s: %s", self.param.name, warning)
-            self._warned = True
+            self._warnings.add(warning)
 
     def top_shapes(self, bottom_shapes: Sequence[Shape]) -> list[Shape]:
         self._check_shapes(bottom_shapes)

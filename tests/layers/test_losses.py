@@ -67,10 +67,11 @@ def test_all_labels_ignored(mode: str) -> None:
     assert net.blobs["scores"].grad.abs().max() == 0
 
 
-def test_probabilities_are_floored_but_the_gradient_is_not() -> None:
-    """Caffe's -log(max(p, FLT_MIN)) with the gradient p - 1 all the same."""
+@pytest.mark.parametrize("scores", [(0, 1e3), (0, 1e6), (0, 1e10), (-1e38, 1e38), (-np.inf, 0)])
+def test_probabilities_are_floored_but_the_gradient_is_not(scores: tuple[float, float]) -> None:
+    """Caffe's -log(max(p, FLT_MIN)) with the gradient p - 1 all the same, however far a run has diverged."""
     net = one_layer("SoftmaxWithLoss", "y", scores=(1, 2), label=(1,)).float()
-    assert forward(net, scores=np.array([[0, 1000.0]]), label=np.zeros(1))["y"] == pytest.approx(87.3365, abs=1e-4)
+    assert forward(net, scores=np.array([scores]), label=np.zeros(1))["y"] == pytest.approx(87.3365, abs=1e-4)
     net.loss.backward()
     assert net.blobs["scores"].grad is not None
     assert net.blobs["scores"].grad.tolist() == [[-1, 1]]

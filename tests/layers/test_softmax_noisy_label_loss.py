@@ -5,8 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from google.protobuf import text_format
 
-from caffe_compat import Net
+from caffe_compat import Net, Solver
+from caffe_compat.errors import WeightsError
+from caffe_compat.proto.caffe_pb2 import SolverParameter
 from caffe_compat.weights import write_blobproto_file
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "noise_layer"
@@ -79,3 +82,54 @@ def test_the_loss_alone_is_the_same(tmp_path):
     with_all, alone = run(case, tmp_path), run(case, tmp_path, num_tops=1)
     for got, wanted in zip((alone[0]["loss"], *alone[1:]), (with_all[0]["loss"], *with_all[1:]), strict=True):
         np.testing.assert_allclose(got, wanted, rtol=1e-6, atol=1e-9)
+
+
+DECAYING = """
+base_lr: 0.5 lr_policy: "fixed" max_iter: 9 momentum: 0 weight_decay: 0.1 random_seed: 1 snapshot_prefix: "{prefix}"
+net_param {{
+  layer {{ name: "in" type: "DummyData" top: "x" top: "noisy"
+    dummy_data_param {{ shape {{ dim: 4 dim: 3 }} shape {{ dim: 4 }} }} }}
+  layer {{ name: "y" type: "InnerProduct" bottom: "x" top: "y" inner_product_param {{ num_output: 3 }} }}
+  layer {{ name: "z" type: "InnerProduct" bottom: "x" top: "z" inner_product_param {{ num_output: 3 }} }}
+  layer {{ name: "loss" type: "SoftmaxWithNoisyLabelLoss" bottom: "y" bottom: "z" bottom: "noisy" top: "loss" {param}
+    softmax_noisy_label_loss_param {{ matrix_c_filler {{ type: "blob_proto" source: "{source}" }} }} }} }}
+"""
+
+
+def trained(folder: Path, param: str = "") -> tuple[Solver, np.ndarray]:
+    """A solver after three iterations, and the C that it began with."""
+    C = np.array([[0, 0.5, 0], [1, 0, 0], [0, 0.5, 0]], np.float32)
+    write_blobproto_file(folder / "c.binaryproto", C[None, None])
+    text = DECAYING.format(prefix=folder / "net", source=folder / "c.binaryproto", param=param)
+    solver = Solver(text_format.Parse(text, SolverParameter()))
+    solver.step(3)
+    return solver, C
+
+
+def test_weight_decay_shrinks_C_unless_its_rate_is_0(tmp_path: Path) -> None:
+    solver, C = trained(tmp_path)
+    np.testing.assert_allclose(solver.net.params["loss"][0].detach()[0, 0], C * (1 - 0.5 * 0.1) ** 3, rtol=1e-6)
+    solver, C = trained(tmp_path, "param { lr_mult: 0 }")
+    assert (solver.net.params["loss"][0].detach().numpy()[0, 0] == C).all()
+
+
+def test_a_C_that_has_decayed_can_be_loaded(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    solver, C = trained(tmp_path)
+    state = solver.snapshot()
+    other = Solver(solver.param)
+    caplog.clear()
+    other.restore(str(state))
+    assert torch.equal(other.net.params["loss"][0], solver.net.params["loss"][0])
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "Layer loss: C: weight decay has shrunk it to 0.857375 of itself" in warning
+
+
+@pytest.mark.parametrize("columns", [(0.5, 0.9), (2, 2), (0.9, -0.1)], ids=str)
+def test_other_matrices_are_refused(columns: tuple[float, float], tmp_path: Path) -> None:
+    solver, C = trained(tmp_path)
+    weights = tmp_path / "other.caffemodel"
+    with torch.no_grad():
+        solver.net.params["loss"][0].copy_(torch.from_numpy(C * np.array([*columns, 0], np.float32)))
+    solver.net.save_weights(weights)
+    with pytest.raises(WeightsError, match="C: expected"):
+        solver.net.load_weights(weights)
