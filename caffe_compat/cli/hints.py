@@ -15,7 +15,7 @@ _MAKERS = {
     "data/cifar10n": "tools/import_cifar10n.py ROOT data/cifar10n makes it from the real data set",
     "data/demo": "tools/make_demo_data.py data/demo makes it",
 }
-_START_OF_OURS = "init_joint.caffemodel"
+_STARTS_OF_OURS = ("init_joint.caffemodel", "init_joint_release.caffemodel")
 
 
 def hint(error: BaseException) -> str | None:
@@ -24,7 +24,7 @@ def hint(error: BaseException) -> str | None:
     while cause is not None:
         path = _path_of(cause)
         if path and not os.path.exists(path):
-            if PurePath(path).name == _START_OF_OURS:
+            if PurePath(path).name in _STARTS_OF_OURS:
                 return (
                     "tools/convert_caffemodel.py makes it of the clean and the noise type net, see prototxt/README.md"
                 )

@@ -12,7 +12,7 @@ import numpy as np
 from caffe_compat.data.mean import mean_image
 from caffe_compat.datasets import layout
 from caffe_compat.datasets.confusion_files import write_confusion, write_noise_type_log_prior, write_transition
-from caffe_compat.datasets.databases import ReadImage, write_images
+from caffe_compat.datasets.databases import ReadImage, write_images, write_labels
 from caffe_compat.datasets.mixing import Mix, write_mix
 from caffe_compat.datasets.pairs import write_noise_types, write_pairs
 from caffe_compat.datasets.samples import NO_LABEL, Samples
@@ -54,6 +54,8 @@ def write_contents(folder: Path, contents: Contents, read_image: ReadImage, mate
     for name, samples in contents.labelled.items():
         logger.info("%s: %d images with clean labels", name, len(samples))
         write_images(folder / name, samples, read_image, samples.clean)
+        if name == layout.VAL and (samples.noisy != NO_LABEL).any():
+            write_labels(folder / layout.VAL_NOISY_LABELS, samples.noisy)
     for name, samples in contents.typed.items():
         logger.info("%s: %d images with noise types", name, len(samples))
         write_images(folder / name, samples, read_image, samples.noise_type)

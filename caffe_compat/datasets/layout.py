@@ -5,6 +5,7 @@ file                                  content
 ====================================  =================================================================================
 clean_train_lmdb                      images with clean labels, shuffled once
 val_lmdb                              validation images with clean labels (Clothing1M)
+val_noisy_labels_lmdb                 the noisy labels of these, -1 where there is none; for measuring only
 test_lmdb                             test images with clean labels
 ntype_{train,val,test}_lmdb           images with their noise types: 0 noise free, 1 pure random, 2 confusing
 mixed_images_lmdb                     the images of the mixed training set, each once (label -1, not meant to be read)
@@ -34,6 +35,7 @@ from caffe_compat.data.group import side_file
 
 CLEAN_TRAIN = "clean_train_lmdb"
 VAL = "val_lmdb"
+VAL_NOISY_LABELS = "val_noisy_labels_lmdb"
 TEST = "test_lmdb"
 NTYPE_TRAIN = "ntype_train_lmdb"
 NTYPE_VAL = "ntype_val_lmdb"
@@ -58,7 +60,7 @@ SYNTHETIC_NOISE = "synthetic_noise.npy"
 MIXED_GROUP = "mixed"  # the group id in the side files
 
 DATABASES = (
-    CLEAN_TRAIN, VAL, TEST, NTYPE_TRAIN, NTYPE_VAL, NTYPE_TEST,
+    CLEAN_TRAIN, VAL, VAL_NOISY_LABELS, TEST, NTYPE_TRAIN, NTYPE_VAL, NTYPE_TEST,
     MIXED_IMAGES, MIXED_CLEAN_LABELS, MIXED_NOISY_LABELS, MIXED_NTYPE_LABELS, MIXED_TRUTH_LABELS,
 )  # fmt: skip
 FILES = (

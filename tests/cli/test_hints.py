@@ -22,6 +22,7 @@ def caused_by(error: BaseException) -> BaseException:
         (FileNotFoundError(2, "missing", "/srv/data/cifar10n/no.binaryproto"), "tools/import_cifar10n.py ROOT"),
         (WeightsError("missing", path="data/clothing1m/init_joint.caffemodel"), "tools/convert_caffemodel.py makes it"),
         (WeightsError("missing", path="data/mine/init_joint.caffemodel"), "see prototxt/README.md"),
+        (WeightsError("missing", path="data/clothing1m/init_joint_release.caffemodel"), "see prototxt/README.md"),
     ],
 )
 def test_files_of_the_projects_nets(error: Exception, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

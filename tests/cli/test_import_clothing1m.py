@@ -22,9 +22,10 @@ from caffe_compat.data.datum import parse_datum
 from caffe_compat.data.lmdb_store import LmdbReader
 from caffe_compat.datasets import layout
 from caffe_compat.datasets.pairs import read_noise_types, read_pairs
+from caffe_compat.datasets.truth import read_truth
 from caffe_compat.weights import read_blobproto_file
 
-EVERYTHING = {*layout.EVERYTHING} - {layout.SYNTHETIC_NOISE, layout.TRUTH}
+EVERYTHING = {*layout.EVERYTHING} - {layout.SYNTHETIC_NOISE}
 
 
 @pytest.fixture
@@ -61,6 +62,10 @@ def test_everything_the_nets_read(root: Path, tmp_path: Path) -> None:
         wanted = [types[clothing_key(n)] if name.startswith("ntype") else n % 4 for n in found]
         assert labels == wanted
 
+    noisy_of_val = [clothing_noisy(n) if n % 2 == 0 else -1 for n in numbers_of(out / layout.VAL)]
+    assert labels_of(out / layout.VAL_NOISY_LABELS) == noisy_of_val
+    assert read_truth(out / layout.TRUTH, 4) == {clothing_key(n): n % 4 for n in range(20, 26)}
+
     order = np.array(numbers_of(out / layout.MIXED_IMAGES))[np.load(out / layout.MIXED_INDEX)].tolist()
     assert labels_of(out / layout.MIXED_CLEAN_LABELS) == [n % 4 if n < 20 else -1 for n in order]
     noisy = [clothing_noisy(n) if n >= 32 or n % 2 == 0 else -1 for n in order]
@@ -71,6 +76,15 @@ def test_everything_the_nets_read(root: Path, tmp_path: Path) -> None:
     assert read_blobproto_file(out / layout.CONFUSION).shape == (1, 1, 4, 4)
     assert [key for key, *_ in read_pairs(out / layout.PAIRS, 4)] == [clothing_key(n) for n in range(0, 20, 2)]
     assert (out / layout.NAMES).read_text().splitlines() == list(CLOTHING_NAMES)
+
+
+def test_another_noisy_list(root: Path, tmp_path: Path) -> None:
+    """What remove_near_duplicates has left of it."""
+    left = [clothing_key(n) for n in range(33, 60)]
+    (tmp_path / "left.txt").write_text("".join(f"{key}\n" for key in left))
+    assert import_(root, "--noisy_list", str(tmp_path / "left.txt")) == 0
+    found = paths_of(tmp_path / "out" / layout.MIXED_IMAGES)
+    assert {key for key in found if clothing_number(key) >= 32} == set(left)
 
 
 def test_the_releases_recipe_and_single_choices(root: Path, tmp_path: Path) -> None:

@@ -50,9 +50,11 @@ def lists_folder(root: Path) -> Path:
     raise DataError(expected_got(f"{NOISY_LABELS} in it, or in annotations/", "neither"), path=str(root))
 
 
-def read_lists(root: Path) -> tuple[Lists, list[Problem]]:
+def read_lists(root: Path, noisy_list: Path | None = None) -> tuple[Lists, list[Problem]]:
     """Read the text files in ``root`` or ``root/annotations``; lines without a usable label come as problems.
 
+    Args:
+        noisy_list: the list of noisy training images, if not the one there.
     Raises: DataError if the files are not there, or there are fewer than two names.
     """
     folder = lists_folder(root)
@@ -61,7 +63,8 @@ def read_lists(root: Path) -> tuple[Lists, list[Problem]]:
         raise DataError(expected_got("at least two class names, one a line", len(names)), path=str(folder / NAMES))
     noisy, bad_noisy = _read_labels(folder / NOISY_LABELS, len(names))
     clean, bad_clean = _read_labels(folder / CLEAN_LABELS, len(names))
-    keys = {name: _lines(folder / key_list_file(name)) for name in (NOISY_TRAIN, TRAIN, VAL, TEST)}
+    files = {name: folder / key_list_file(name) for name in (NOISY_TRAIN, TRAIN, VAL, TEST)}
+    keys = {name: _lines(noisy_list if noisy_list and name == NOISY_TRAIN else file) for name, file in files.items()}
     return Lists(names, keys, noisy, clean), [problem for problem in (*bad_noisy, *bad_clean) if problem.items]
 
 
