@@ -39,8 +39,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         description="Make the databases of the authors' CIFAR-10 experiment, with CIFAR-10N's human labels as noise.",
         epilog="ROOT holds train.csv, test.csv and images/, or the original data_batch_1 ... data_batch_5 and "
         "test_batch (there or in cifar-10-batches-py/) and CIFAR-10_human.pt. The nets under prototxt/cifar10/ look "
-        "for OUT in data/cifar10n. The release's recipe: each clean image once in the mixed set, without its noisy label. "
-        "The paper's, which it has for Clothing1M: clean ratio 0.5, noisy labels of clean images kept.",
+        "for OUT in data/cifar10n. The release's recipe: each clean image once in the mixed set, without its noisy "
+        "label. The paper's, which it has for Clothing1M: clean ratio 0.5, noisy labels of clean images kept.",
     )
     parser.add_argument("root", metavar="ROOT", type=Path, help="the data set's folder")
     parser.add_argument("out", metavar="OUT", type=Path, help="folder to make")
