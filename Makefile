@@ -11,7 +11,7 @@ EXTENSION := .venv/.extension-built
 CSRC := $(wildcard csrc/*.h csrc/*.cpp csrc/*.cu)
 FORMATTED := $(CSRC) $(wildcard csrc/audit/*.cpp csrc/audit/emulated/*.h)
 
-.PHONY: help venv demo test test-gpu lint format audit bench cuda-compile clean
+.PHONY: help venv demo test test-gpu lint format audit bench wheel cuda-compile clean
 
 help:
 	@echo "make venv          virtual environment in .venv, locked packages, extension built in place"
@@ -20,6 +20,7 @@ help:
 	@echo "make lint          ruff, mypy, clang-format;  make format: let them rewrite"
 	@echo "make audit         every equation of the paper against the kernels: out/audit/audit.html"
 	@echo "make bench         the speed tables (the machine should be idle)"
+	@echo "make wheel         a wheel of library, commands, nets and solvers in dist/ (one to two minutes)"
 	@echo "make cuda-compile  compile every CUDA kernel with nvcc; needs no GPU"
 	@echo "make clean         remove what was built (not data/ and out/)"
 
@@ -64,6 +65,12 @@ bench: $(EXTENSION)
 	@$(VENV_PYTHON) bench/data.py
 	@$(VENV_PYTHON) bench/weights.py
 	@$(VENV_PYTHON) bench/shared_trunk.py
+
+# Modules that are no more would get into the wheel from an earlier build's folders.
+wheel: $(PACKAGES)
+	@rm -rf build/lib* build/bdist*
+	@$(VENV_PYTHON) -m pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps --wheel-dir dist .
+	@ls dist/*.whl
 
 cuda-compile: $(PACKAGES)
 	@$(VENV_PYTHON) scripts/cuda_compile.py

@@ -1,4 +1,5 @@
-"""Builds the extension ``caffe_compat._C`` from csrc/; everything else is in pyproject.toml.
+"""Builds the extension ``caffe_compat._C`` from csrc/ and puts prototxt/ into a wheel; everything else is in
+pyproject.toml.
 
 With nvcc and a CUDA build of PyTorch it holds the CPU and the CUDA kernels, otherwise those of the CPU.
 Switches, in the environment: DEBUG=1 (no optimisation, symbols); FORCE_CUDA=1 (fail rather than leave CUDA out),
@@ -6,10 +7,13 @@ FORCE_CUDA=0 (leave it out).
 """
 
 import os
+import shutil
 import sys
+from pathlib import Path
 
 import torch
 from setuptools import setup
+from setuptools.command.build_py import build_py
 from torch.utils.cpp_extension import CUDA_HOME, BuildExtension, CppExtension, CUDAExtension
 
 DEBUG = os.environ.get("DEBUG") == "1"
@@ -46,4 +50,18 @@ def extension() -> CppExtension:
     )
 
 
-setup(ext_modules=[extension()], cmdclass={"build_ext": BuildExtension})
+class WithNets(build_py):
+    """The modules, and the recipes' nets and solvers where ``experiments/repository.py`` looks for them.
+
+    An editable install has them in the checkout.
+    """
+
+    def run(self) -> None:
+        super().run()
+        if not self.editable_mode:
+            shipped = Path(self.build_lib, "caffe_compat", "shipped", "prototxt")
+            shutil.rmtree(shipped, ignore_errors=True)
+            shutil.copytree("prototxt", shipped)
+
+
+setup(ext_modules=[extension()], cmdclass={"build_py": WithNets, "build_ext": BuildExtension})

@@ -74,7 +74,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--least_correlation", type=float, default=Thresholds.least_correlation,
                         help="correlation that a candidate near by --fine has to have at least")  # fmt: skip
     parser.add_argument("--keep_same", action="store_true",
-                        help="noisy images that are clean ones, the very same file, stay: for tools/import_lists.py, "
+                        help="noisy images that are clean ones, the very same file, stay: for tools/import_dataset.py, "
                         "which learns the noise from them")  # fmt: skip
     parser.add_argument("--within_noisy", action="store_true", help="also report clusters inside the noisy list")
     parser.add_argument("--processes", type=positive, default=default_processes(), help="that hash and compare")

@@ -20,6 +20,8 @@ from caffe_compat.evaluation.experiments.table import Table
 from caffe_compat.evaluation.figures.inputs import read_data_folder
 from caffe_compat.files import atomic_path
 
+DEFAULT_RECIPE = "clothing1m"
+
 
 def _parser() -> Parser:
     parser = Parser(
@@ -27,8 +29,12 @@ def _parser() -> Parser:
         description="Train everything a recipe compares, from the databases on, and print the test accuracies. Stages "
         "that have finished are not run again; one that was cut goes on from its last snapshot.",
     )
-    experiment = parser.add_mutually_exclusive_group(required=True)
-    experiment.add_argument("--recipe", choices=sorted(RECIPES), help="the experiment")
+    experiment = parser.add_mutually_exclusive_group()
+    experiment.add_argument(
+        "--recipe",
+        choices=sorted(RECIPES),
+        help=f"the experiment (default: {DEFAULT_RECIPE}, the paper's Table 1, if there is no --nets)",
+    )
     experiment.add_argument("--nets", type=Path, help="every method over your own nets, of tools/make_nets.py")
     parser.add_argument(
         "--data", type=Path, required=True, help="its databases; a seed takes DATA/seed_<n> if it is there"
@@ -71,7 +77,7 @@ def _parser() -> Parser:
 def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser()
     args = parser.parse_args(argv)
-    recipe = RECIPES[args.recipe] if args.recipe else own_recipe(args.nets)
+    recipe = own_recipe(args.nets) if args.nets else RECIPES[args.recipe or DEFAULT_RECIPE]
     recipe = with_switches(recipe, _choices(parser, args.switch))
     stages = [stage.name for stage in recipe.stages]
     if unknown := set(args.stages or ()) - set(stages):

@@ -28,7 +28,7 @@ KINDS = {
     "blank_line": Kind(
         PROBLEM,
         "blank line(s) in a list",
-        "delete them: convert_imageset stops at them (mix_datasets, import_lists and remove_near_duplicates skip them)",
+        "delete them: convert_imageset stops there (mix_datasets, import_dataset and remove_near_duplicates skip them)",
     ),
     "wrong_separator": Kind(
         PROBLEM, "list(s) with something else than a space before the label", "put a space between path and label"

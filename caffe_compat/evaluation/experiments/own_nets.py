@@ -11,7 +11,8 @@ from caffe_compat.datasets import layout
 from caffe_compat.datasets.class_names import read_names
 from caffe_compat.errors import DataError, expected_got
 from caffe_compat.evaluation.experiments import edits
-from caffe_compat.evaluation.experiments.jobs import REPOSITORY, replace_root
+from caffe_compat.evaluation.experiments.jobs import replace_root
+from caffe_compat.evaluation.experiments.repository import REPOSITORY
 from caffe_compat.files import atomic_directory
 from caffe_compat.proto import caffe_pb2
 from caffe_compat.proto.caffe_pb2 import NetParameter, SolverParameter

@@ -40,7 +40,7 @@ def own_recipe(nets: Path) -> Recipe:
         name="own",
         title=f"Nets of {nets}",
         data_root=str(PurePosixPath(source).parent),
-        make_data="tools/import_lists.py",
+        make_data="tools/import_dataset.py",
         stages=Family(str(folder), convolutions, classifier).every_method(_fine_tune(solver)),
         rows=ALL_ROWS,
         compare=tuple((OURS, other) for other in OTHERS),

@@ -14,10 +14,11 @@ import pytest
 
 from caffe_compat.cli.reproduce_table import main
 from caffe_compat.errors import CaffeCompatError
-from caffe_compat.evaluation.experiments import catalogue, jobs
+from caffe_compat.evaluation.experiments import catalogue
 from caffe_compat.evaluation.experiments import chain as chains
 from caffe_compat.evaluation.experiments.chain import Chain
 from caffe_compat.evaluation.experiments.estimated_transition import predictions
+from caffe_compat.evaluation.experiments.repository import REPOSITORY
 from caffe_compat.label_noise.transitions import anchor_transition, gold_transition
 from caffe_compat.proto import caffe_pb2
 from caffe_compat.prototxt import read_solver, to_text
@@ -39,7 +40,7 @@ def chain(tmp_path: Path, tiny_data, monkeypatch: pytest.MonkeyPatch) -> Chain:
     recipe = catalogue.RECIPES["cifar10n"]
     stages = []
     for stage in recipe.stages:
-        solver, _ = read_solver(jobs.REPOSITORY / stage.solver)
+        solver, _ = read_solver(REPOSITORY / stage.solver)
         path = tmp_path / f"{stage.name}_solver.prototxt"
         path.write_text(to_text(solver))
         stages.append(replace(stage, solver=str(path), edits=(*stage.edits, six_iterations)))

@@ -9,7 +9,8 @@ from caffe_compat import Net
 from caffe_compat.errors import CaffeCompatError, PrototxtError
 from caffe_compat.evaluation.experiments import edits
 from caffe_compat.evaluation.experiments.catalogue import RECIPES
-from caffe_compat.evaluation.experiments.jobs import REPOSITORY, recipe_messages, replace_root
+from caffe_compat.evaluation.experiments.jobs import recipe_messages, replace_root
+from caffe_compat.evaluation.experiments.repository import REPOSITORY
 from caffe_compat.evaluation.experiments.simpler_types import constant_types, types_of_class
 from caffe_compat.evaluation.experiments.switches import SWITCHES, with_switches
 from caffe_compat.proto import caffe_pb2

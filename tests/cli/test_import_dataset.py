@@ -1,4 +1,4 @@
-"""tools/import_lists.py: one's own lists of images to a whole data folder, and what it refuses."""
+"""tools/import_dataset.py: one's own lists of images to a whole data folder, and what it refuses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tiny_datasets import images_of, labels_of, paths_of, write_plain_image
 
 from caffe_compat.cli.check_dataset import main as check_dataset
-from caffe_compat.cli.import_lists import main
+from caffe_compat.cli.import_dataset import main
 from caffe_compat.datasets import layout
 from caffe_compat.datasets.pairs import read_noise_types, read_pairs, write_pairs
 from caffe_compat.label_noise.confusion import estimate_confusion

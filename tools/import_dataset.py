@@ -1,4 +1,4 @@
 #!/usr/bin/env python3
-from caffe_compat.cli.import_lists import main
+from caffe_compat.cli.import_dataset import main
 
 raise SystemExit(main())

@@ -1,4 +1,4 @@
-"""tools/import_lists.py: one's own images and lists to the databases that nets of a label noise model read."""
+"""tools/import_dataset.py: one's own images and lists to the databases that nets of a label noise model read."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = Parser(
-        prog="import_lists",
+        prog="import_dataset",
         description="Make the databases of the paper's experiment from your own images. Lists have one "
         '"path label" a line; labels count from 0 and follow the last space.',
         epilog="Images of CLEAN that are in NOISY too (or in --pairs) have both labels: C and the noise types come "

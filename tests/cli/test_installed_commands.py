@@ -1,0 +1,27 @@
+"""The installed commands of pyproject.toml: the same mains as tools/*.py, one each."""
+
+import importlib
+import inspect
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TOOLS = {path.stem: path.read_text() for path in (ROOT / "tools").glob("*.py")}
+COMMANDS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+
+
+def test_every_tool_is_installed_as_a_command_and_nothing_else_is():
+    assert len(TOOLS) > 25
+    assert {name: f"caffe_compat.cli.{name}:main" for name in TOOLS} == {
+        command.removeprefix("caffe_compat_"): main for command, main in COMMANDS.items()
+    }
+    assert all(command.startswith("caffe_compat_") for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_runs_the_main_of_its_tool(command: str):
+    module, function = COMMANDS[command].split(":")
+    inspect.signature(getattr(importlib.import_module(module), function)).bind()  # a command calls it with nothing
+    assert f"from {module} import {function}\n" in TOOLS[command.removeprefix("caffe_compat_")]

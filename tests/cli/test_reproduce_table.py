@@ -1,0 +1,31 @@
+"""tools/reproduce_table.py: which experiment it takes. The chain itself: tests/evaluation/experiments/test_chain.py."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from caffe_compat.cli.reproduce_table import main
+
+
+def test_without_a_recipe_it_is_the_papers_table_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["--data", str(tmp_path), "--out", str(tmp_path), "--table_only"]) == 0
+    printed = capsys.readouterr().out
+    assert all(str(accuracy) in printed for accuracy in (64.54, 72.63, 74.03, 75.3, 76.22, 78.24))
+    assert json.loads((tmp_path / "table.json").read_text())["recipe"] == "clothing1m"
+
+
+def test_help_names_that_default(capsys: pytest.CaptureFixture[str]):
+    assert main(["--help"]) == 0
+    assert "(default: clothing1m, the paper's Table 1" in " ".join(capsys.readouterr().out.split())
+
+
+def test_nets_and_the_default_recipe_exclude_each_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    argv = ["--nets", str(tmp_path), "--recipe", "clothing1m", "--data", str(tmp_path), "--out", str(tmp_path)]
+    assert main(argv) == 2
+    assert "not allowed with argument" in capsys.readouterr().err
+
+
+def test_nets_are_not_overruled_by_the_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["--nets", str(tmp_path), "--data", str(tmp_path), "--out", str(tmp_path)]) == 2
+    assert str(tmp_path / "clean_solver.prototxt") in capsys.readouterr().err
