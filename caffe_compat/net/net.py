@@ -103,6 +103,11 @@ class Net(nn.Module):
         return MappingProxyType(found)
 
     @property
+    def layers_in_order(self) -> list[Layer]:
+        """All layers, one for each of ``proto.layer``, those whose name an earlier one has too."""
+        return [node.layer for node in self._nodes]
+
+    @property
     def params(self) -> dict[str, list[Tensor]]:
         """Parameter blobs by layer, in Caffe's order and shape; layers without any are left out."""
         return {name: layer.shaped_blobs() for name, layer in self.layers.items() if len(layer.blobs)}

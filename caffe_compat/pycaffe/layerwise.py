@@ -39,7 +39,7 @@ class LayerwiseNet(Net):
 
     Attributes:
         net_blobs: name -> blob, in the order in which the layers make them.
-        layers_in_order, layer_blobs: the layers, and the parameter blobs of each.
+        layer_blobs: the parameter blobs of each of ``layers_in_order``.
         before_forward, after_forward, before_backward, after_backward: called with the number of each layer run.
     """
 
@@ -48,7 +48,6 @@ class LayerwiseNet(Net):
         for parameter in self.parameters():  # a view in another order would be copied by a user's reshape(-1)
             parameter.data = parameter.data.contiguous()
         self.net_blobs: dict[str, NetBlob] = {}
-        self.layers_in_order: list[Layer] = [node.layer for node in self._nodes]
         self._bottoms: list[list[NetBlob]] = []
         self._tops: list[list[NetBlob]] = []
         for node in self._nodes:

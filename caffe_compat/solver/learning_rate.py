@@ -23,16 +23,19 @@ import numpy as np
 from caffe_compat.errors import PrototxtError, expected_got
 from caffe_compat.proto.caffe_pb2 import SolverParameter
 
-Policy = Callable[[SolverParameter, int, int], float | np.float32]
+Policy = Callable[[SolverParameter, int, int], float | np.floating]
 
 
 def learning_rate(solver: SolverParameter, iteration: int, current_step: int) -> float:
     """The rate of the update that follows ``iteration`` updates; a Python float that holds a float32 value.
 
+    What is too large for a float32 is inf, in silence, as in C++.
+
     Args:
         current_step: what :func:`advance_step` gave for this iteration; used by ``step`` and ``multistep``.
     """
-    return float(np.float32(_POLICIES[solver.lr_policy](solver, iteration, current_step)))
+    with np.errstate(all="ignore"):
+        return float(np.float32(_POLICIES[solver.lr_policy](solver, iteration, current_step)))
 
 
 def advance_step(solver: SolverParameter, iteration: int, current_step: int) -> int:
@@ -66,12 +69,17 @@ def _fixed(solver: SolverParameter, iteration: int, current_step: int) -> float:
     return solver.base_lr
 
 
-def _stepped(solver: SolverParameter, iteration: int, current_step: int) -> float:
-    return solver.base_lr * solver.gamma**current_step
+def _stepped(solver: SolverParameter, iteration: int, current_step: int) -> np.float64:
+    return solver.base_lr * _pow(solver.gamma, current_step)
 
 
-def _exp(solver: SolverParameter, iteration: int, current_step: int) -> float:
-    return solver.base_lr * solver.gamma**iteration
+def _exp(solver: SolverParameter, iteration: int, current_step: int) -> np.float64:
+    return solver.base_lr * _pow(solver.gamma, iteration)
+
+
+def _pow(base: float, exponent: int) -> np.float64:
+    """C++'s, which becomes inf where Python's raises OverflowError."""
+    return np.float64(base) ** np.float64(exponent)
 
 
 def _inv(solver: SolverParameter, iteration: int, current_step: int) -> np.float32:

@@ -40,12 +40,16 @@ def build_test_nets(
 def share_parameters(source: Net, target: Net) -> list[str]:
     """Let ``target``'s layers use the memory of ``source``'s parameters; returns the layers ``target`` does not have.
 
+    Of several layers of ``source`` with one name each must fit the first of ``target``'s, and the last counts.
+
     Raises: WeightsError if two layers of one name differ in the number or shapes of their parameters.
     Source: Net::ShareTrainedLayersWith, src/caffe/net.cpp.
     """
-    sources, targets = source.layers, target.layers
-    for name in (name for name in sources if name in targets):
-        ours, theirs = sources[name].blobs, targets[name].blobs
+    names, targets = [param.name for param in source.proto.layer], target.layers
+    for name, layer in zip(names, source.layers_in_order, strict=True):
+        if name not in targets:
+            continue
+        ours, theirs = layer.blobs, targets[name].blobs
         if len(ours) != len(theirs):
             problem = f"Incompatible number of blobs for layer {name}: {expected_got(len(theirs), len(ours))}"
             raise WeightsError(problem, layer=name)
@@ -57,7 +61,7 @@ def share_parameters(source: Net, target: Net) -> list[str]:
                     layer=name,
                 )
             other.data = blob.data
-    return [name for name in sources if name not in targets]
+    return [name for name in names if name not in targets]
 
 
 def weights_files(weights: str) -> list[str]:

@@ -62,8 +62,8 @@ def save_caffemodel(net: NetWithLayers, path: PathLike, diffs: Mapping[Tensor, T
     Source: Net::ToProto, src/caffe/net.cpp.
     """
     saved, blobs = caffe_pb2.NetParameter(name=net.proto.name), _Blobs()
-    for param in net.proto.layer:
-        layer, module = saved.layer.add(), net.layers[param.name]
+    for param, module in zip(net.proto.layer, net.layers_in_order, strict=True):
+        layer = saved.layer.add()
         layer.CopyFrom(param)
         _complete(layer, module, net.proto.state.phase)
         del layer.blobs[:]

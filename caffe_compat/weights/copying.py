@@ -27,8 +27,9 @@ def copy_weights(
 ) -> None:
     """Copy the parameters of every layer of the file that the net has too, by name.
 
-    Layers the net lacks are logged and passed over; layers the file lacks keep what they have. Everything is
-    checked before the first number is copied.
+    Layers the net lacks are logged and passed over; layers the file lacks keep what they have. Of several layers of
+    the net with one name the first is filled, and of several in the file each must fit it and the last counts.
+    Everything is checked before the first number is copied.
 
     Args:
         read: reads the file's layers; by default in the format that the file has.
@@ -43,18 +44,19 @@ def copy_weights(
             log.info("Ignoring source layer %s", source.name)
             continue
         matched[source.name] = source
-        _check_fits(source, net.layers[source.name].shaped_blobs(), borrowed, name)
+        layer = net.layers[source.name]
+        _check_fits(source, layer.shaped_blobs(), borrowed[layer], name)
     if not any(source.blobs for source in matched.values()):
         log.warning("%s: no layer of this net is in it, nothing was copied", name)
     for layer_name, source in matched.items():
         _fill(net.layers[layer_name], source, name)
 
 
-def _check_fits(source: StoredLayer, targets: list[Tensor], borrowed: set[tuple[str, int]], path: str) -> None:
+def _check_fits(source: StoredLayer, targets: list[Tensor], borrowed: set[int], path: str) -> None:
     """Source (of what HDF5 files may leave out): Net::CopyTrainedLayersFromHDF5, src/caffe/net.cpp."""
     missing = {index for index in range(len(targets)) if index not in source.blobs}
     if source.leaves_out_shared:
-        missing -= {index for name, index in borrowed if name == source.name}
+        missing -= borrowed
     if missing or len(source.blobs) > len(targets):
         counts = expected_got(len(targets), len(source.blobs))
         problem = f"Incompatible number of blobs for layer {source.name}: {counts}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,14 +45,17 @@ def save_hdf5(net: NetWithLayers, path: PathLike, diffs: Mapping[Tensor, Tensor]
     """Write the net's layers, those without blobs too, as Caffe does: a shared blob with its first layer only.
 
     ``diffs`` gives the ``diff`` to be stored for each parameter, shared or not; None stores no diffs.
+    Raises: WeightsError if two layers have one name, for which Caffe ends the process: the name is the layer's group.
     Source: Net::ToHDF5, src/caffe/net.cpp.
     """
     borrowed = borrowed_blobs(net)
+    names = [param.name for param in net.proto.layer]
+    _check_names_differ(names, path)
     with _create(path) as file:
-        for name, layer in net.layers.items():
+        for name, layer in zip(names, net.layers_in_order, strict=True):
             data = file.require_group("data").require_group(name)
             for index, (owner, blob) in enumerate(zip(layer.blobs, layer.shaped_blobs(), strict=True)):
-                if (name, index) not in borrowed:
+                if index not in borrowed[layer]:
                     _write(data, index, to_numpy(blob))
                 if diffs is not None:
                     _write(file.require_group("diff").require_group(name), index, diff_of(owner, blob, diffs))
@@ -116,12 +119,19 @@ def _open(path: PathLike) -> Iterator[Any]:
 def _create(path: PathLike) -> Iterator[Any]:
     """A file to write, atomically."""
     try:
-        with atomic_path(path) as part, _h5py().File(part, "w") as file:
+        with atomic_path(path) as part, _h5py().File(part, "w", locking=False) as file:  # atomic_path locks it
             yield file
     except WeightsError as exc:
         raise WeightsError(exc.problem, path=os.fspath(path)) from exc
     except (TypeError, ValueError) as exc:  # h5py about a name
         raise WeightsError(f"HDF5 cannot hold it: {exc}", path=os.fspath(path)) from exc
+
+
+def _check_names_differ(names: Sequence[str], path: PathLike) -> None:
+    repeated = next((name for name in names if names.count(name) > 1), None)
+    if repeated is not None:
+        problem = f"HDF5 holds one layer of a name, the net has {names.count(repeated)}; a binary file holds them all"
+        raise WeightsError(problem, path=os.fspath(path), layer=repeated)
 
 
 # --- groups and datasets ------------------------------------------------------------------------------------------

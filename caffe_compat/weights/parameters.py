@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -30,22 +30,27 @@ class LayerWithBlobs(Protocol):
 
 
 class NetWithLayers(Protocol):
-    """What is needed of a net: its layers by name and the message they were built from."""
+    """What is needed of a net: the message it was built from and its layers.
+
+    ``layers`` has the first layer of each name, ``layers_in_order`` one layer for each of ``proto.layer``.
+    """
 
     proto: caffe_pb2.NetParameter
 
     @property
     def layers(self) -> Mapping[str, LayerWithBlobs]: ...
 
+    @property
+    def layers_in_order(self) -> Sequence[LayerWithBlobs]: ...
 
-def borrowed_blobs(net: NetWithLayers) -> set[tuple[str, int]]:
-    """(layer, index) of every blob that belongs to a layer before."""
-    borrowed, seen = set(), set()
-    for name, layer in net.layers.items():
-        for index, blob in enumerate(layer.blobs):
-            if id(blob) in seen:
-                borrowed.add((name, index))
-            seen.add(id(blob))
+
+def borrowed_blobs(net: NetWithLayers) -> dict[LayerWithBlobs, set[int]]:
+    """By layer, the indices of the blobs that belong to a layer before."""
+    borrowed: dict[LayerWithBlobs, set[int]] = {}
+    seen: set[int] = set()
+    for layer in net.layers_in_order:
+        borrowed[layer] = {index for index, blob in enumerate(layer.blobs) if id(blob) in seen}
+        seen.update(id(blob) for blob in layer.blobs)
     return borrowed
 
 

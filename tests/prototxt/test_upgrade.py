@@ -227,7 +227,9 @@ def test_inputs_without_shapes_are_dropped() -> None:
     ("text", "pattern"),
     [
         ("input: 'a' input: 'b' input_shape { dim: 1 }", r"input_shape: expected 2 shape.*got 1"),
+        ("input: 'a' input_shape { dim: 1 } input_shape { dim: 2 }", r"input_shape: expected 1 shape.*got 2"),
         ("input: 'a' input_dim: 1 input_dim: 2", r"input_dim: expected 4 dims.*got 2"),
+        ("input: 'a' " + "input_dim: 1 " * 5, r"input_dim: expected 4 dims.*got 5"),
     ],
 )
 def test_input_fields_that_do_not_add_up(text: str, pattern: str) -> None:

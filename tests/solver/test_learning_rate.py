@@ -63,11 +63,30 @@ def test_step_counts_anew_whatever_was_stored() -> None:
 
 
 @pytest.mark.parametrize(
+    "text, iteration, rate",
+    [
+        ('lr_policy: "step" gamma: 10 stepsize: 1', 400, math.inf),
+        ('lr_policy: "step" gamma: 10 stepsize: 1', 39, math.inf),  # too large for a float32 alone
+        ('lr_policy: "exp" gamma: 10', 400, math.inf),
+        ('lr_policy: "exp" gamma: 0.1', 400, 0),
+        ('lr_policy: "sigmoid" gamma: 1 stepsize: 400', 0, 0),  # of exp(400)
+    ],
+)
+def test_numbers_out_of_range_are_those_of_c(text: str, iteration: int, rate: float) -> None:
+    """inf or 0, and neither an OverflowError nor a warning of numpy's."""
+    param = solver("base_lr: 1 " + text)
+    assert learning_rate(param, iteration, advance_step(param, iteration, 0)) == rate
+
+
+@pytest.mark.parametrize(
     "text, field, pattern",
     [
         ("", "lr_policy", 'Unknown learning rate policy: "".*known: fixed, step'),
         ('lr_policy: "Step"', "lr_policy", 'Unknown learning rate policy: "Step"'),
         ('lr_policy: "exp" gamma: -0.5', "gamma", "expected >= 0, got -0.5"),
+        ('lr_policy: "step" gamma: -0.5 stepsize: 3', "gamma", "expected >= 0, got -0.5"),
+        ('lr_policy: "inv" gamma: -0.5 power: 1', "gamma", "expected >= 0, got -0.5"),
+        ('lr_policy: "multistep" gamma: -0.5 stepvalue: 3', "gamma", "expected >= 0, got -0.5"),
         ('lr_policy: "sigmoid" gamma: -0.5 stepsize: 3', "gamma", "expected >= 0, got -0.5"),
         ('lr_policy: "step" gamma: 0.5', "stepsize", "expected > 0, got 0"),
         ('lr_policy: "sigmoid" gamma: 0.5', "stepsize", "expected > 0, got 0"),

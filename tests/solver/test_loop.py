@@ -179,6 +179,23 @@ def test_layers_that_cannot_be_shared() -> None:
         make_solver(options, CLASSIFIER)
 
 
+def test_layers_whose_number_of_blobs_differs_cannot_be_shared() -> None:
+    test_net = CLASSIFIER.replace("num_output: 3", "num_output: 3 bias_term: false").replace("\n", " ")
+    options = f"test_net_param {{ {test_net} }} test_iter: 1 test_interval: 1"
+    with pytest.raises(CaffeCompatError, match="Incompatible number of blobs for layer ip: expected 1, got 2"):
+        make_solver(options, CLASSIFIER)
+
+
+def test_of_the_train_nets_layers_with_one_name_the_last_is_shared() -> None:
+    """With the test net's first, as Caffe does, which goes through the train net's layers one after the other."""
+    ip = 'layer { name: "ip" type: "InnerProduct" bottom: "%s" top: "%s" inner_product_param { num_output: 3 } } '
+    two = CLASSIFIER.replace('layer { name: "loss"', ip % ("ip", "second") + 'layer { name: "loss"')
+    solver = make_solver(TESTED, two)
+    trained, tested = ([layer.blobs[0] for layer in net.layers_in_order if layer.blobs]
+                       for net in (solver.net, solver.test_nets[0]))  # fmt: skip
+    assert tested[0].data_ptr() == trained[1].data_ptr() != trained[0].data_ptr() != tested[1].data_ptr()
+
+
 # --- the end ----------------------------------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ import torch
 from caffe_logs import assert_same_messages
 from tiny_nets import BATCH_SIZE, CLASSIFIER, LEAST_SQUARES, arrays, feed, make_solver, weights
 
+from caffe_compat.errors import PrototxtError
 from caffe_compat.net.sharing import LearnableParam
 from caffe_compat.proto.caffe_pb2 import SolverParameter
 from caffe_compat.solver.updater import Updater
@@ -123,6 +124,11 @@ def test_the_authors_first_stage_shrinks_the_cut_off_branch() -> None:
     solver = make_solver(options, CUT_OFF)
     solver.step(500)
     assert solver.net.params["other"][0].detach().numpy() == pytest.approx(0.760, abs=0.002)
+
+
+def test_an_unknown_regularization_type_is_refused_though_nothing_decays() -> None:
+    with pytest.raises(PrototxtError, match="Unknown regularization type: L3; known: L1, L2"):
+        make_solver('regularization_type: "L3"')
 
 
 def test_a_rate_multiplier_of_zero_keeps_the_weights() -> None:

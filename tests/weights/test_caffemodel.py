@@ -272,6 +272,42 @@ def test_split_layers_and_shared_blobs_are_written_too(tmp_path: Path) -> None:
     assert all(layer.phase == 1 and layer.HasField("phase") for layer in saved.layer)
 
 
+def namesakes(*values: float, relu: str = "") -> Net:
+    """Layers called "ip" one after the other, InnerProduct of weights and biases of these values; perhaps a ReLU."""
+    text, bottom = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 3 } } } ', "x"
+    for index, value in enumerate(values):
+        fillers = f"weight_filler {{ value: {value} }} bias_filler {{ value: {value} }}"
+        text += f'layer {{ name: "ip" type: "InnerProduct" bottom: "{bottom}" top: "{index}" '
+        text += f"inner_product_param {{ num_output: 3 {fillers} }} }} "
+        bottom = str(index)
+    return Net(text + (f'layer {{ name: "ip" type: "ReLU" bottom: "{bottom}" top: "relu" }}' if relu else ""))
+
+
+def ends(net: Net) -> list[list[float]]:
+    """The first and the last number of each layer's blobs, layer by layer."""
+    return [[blob.view(-1)[end].item() for blob in layer.blobs for end in (0, -1)] for layer in net.layers_in_order]
+
+
+def test_layers_of_one_name_are_saved_each_with_its_own_blobs(tmp_path: Path) -> None:
+    save_caffemodel(namesakes(1, 5, relu="too"), tmp_path / "x.caffemodel")
+    saved = NetParameter.FromString((tmp_path / "x.caffemodel").read_bytes())
+    assert [(layer.name, layer.type) for layer in saved.layer[1:]] == [
+        ("ip", "InnerProduct"), ("ip", "InnerProduct"), ("ip", "ReLU"),
+    ]  # fmt: skip
+    assert [[set(blob.data) for blob in layer.blobs] for layer in saved.layer[1:]] == [[{1}, {1}], [{5}, {5}], []]
+
+
+def test_layers_of_one_name_are_loaded_into_the_first(tmp_path: Path) -> None:
+    """As Caffe does: the file's layers one after the other, so that the last counts; each must fit."""
+    net = namesakes(7, 8, relu="too")
+    save_caffemodel(namesakes(1, 5), tmp_path / "x.caffemodel")
+    copy_weights(net, tmp_path / "x.caffemodel")
+    assert ends(net) == [[], [5] * 4, [8] * 4, []]
+    save_caffemodel(namesakes(1, 5, relu="too"), tmp_path / "relu.caffemodel")
+    with pytest.raises(WeightsError, match="Incompatible number of blobs for layer ip: expected 2, got 0"):
+        copy_weights(net, tmp_path / "relu.caffemodel")
+
+
 def test_blobs_given_in_the_description_are_not_written_twice(tmp_path: Path) -> None:
     given = "blobs { shape { dim: 2 dim: 3 } " + "data: 1 " * 6 + "} blobs { shape { dim: 2 } data: 2 data: 2 }"
     net = small_net(f"ip: {IP} {given}")

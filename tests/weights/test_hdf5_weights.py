@@ -116,6 +116,36 @@ def test_a_shared_blob_is_written_once(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.params["second"][0].detach(), WEIGHT)
 
 
+NAMESAKES = """
+layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 3 } } }
+layer { name: "ip" type: "InnerProduct" bottom: "x" top: "a" inner_product_param { num_output: 2 } }
+layer { name: "ip" type: "InnerProduct" bottom: "a" top: "b" inner_product_param { num_output: 2 } }
+"""
+
+
+def test_two_layers_of_one_name_are_not_written(tmp_path: Path) -> None:
+    """Caffe creates the group of that name once more, which fails, and ends."""
+    with pytest.raises(WeightsError, match="HDF5 holds one layer of a name, the net has 2") as caught:
+        save_hdf5(Net(NAMESAKES), tmp_path / "x.h5")
+    assert (caught.value.path, caught.value.layer) == (str(tmp_path / "x.h5"), "ip")
+    assert not list(tmp_path.iterdir())
+
+
+def test_of_a_nets_layers_with_one_name_the_first_is_filled(tmp_path: Path) -> None:
+    net = Net(NAMESAKES)
+    copy_weights(net, write(tmp_path / "x.h5", data__ip__0=WEIGHT, data__ip__1=BIAS))
+    assert [layer.blobs[1].tolist() for layer in net.layers_in_order[1:]] == [BIAS.tolist(), [0, 0]]
+
+
+def test_a_blob_borrowed_from_a_later_layer_of_one_name_may_be_missing(tmp_path: Path) -> None:
+    """Its owner is the second layer called "ip", of which ``Net.layers`` tells nothing."""
+    shared = 'param { name: "w" }'
+    net = Net(NAMESAKES.replace('top: "b"', f'top: "b" {shared}') + f"""
+        layer {{ name: "sharer" type: "InnerProduct" bottom: "b" top: "c" {shared} {IP} }}""")  # fmt: skip
+    copy_weights(net, write(tmp_path / "x.h5", data__sharer__1=BIAS))
+    assert net.params["sharer"][1].tolist() == BIAS.tolist()
+
+
 @pytest.mark.parametrize(
     ("layer", "problem"),
     [
