@@ -197,6 +197,14 @@ def test_lr_mult_zero_switches_the_gradient_off() -> None:
     assert all(p.parameter.requires_grad for p in Net("force_backward: true\n" + text).learnable_params)
 
 
+def test_a_negative_lr_mult_learns(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "caffe_compat")
+    negative = "param { lr_mult: -1 } param { lr_mult: -2 }"
+    net = Net(DATA + LABEL + product(extra=negative) + LOSS, phase="TRAIN")
+    assert all(p.parameter.requires_grad for p in net.learnable_params)
+    assert "ip needs backward computation." in caplog.messages
+
+
 def test_sharing_by_name(x: torch.Tensor) -> None:
     net = Net(DATA + product("a", extra=SHARED) + product("b", bottom="a", extra=SHARED))
     assert len(net.learnable_params) == 2

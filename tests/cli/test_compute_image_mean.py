@@ -29,6 +29,13 @@ def test_the_mean_equals_real_caffes(
     assert messages(capsys.readouterr().err) == messages((GOLDEN_RUN / "mean.log").read_text())
 
 
+def test_the_sum_is_a_float32(tmp_path: Path) -> None:
+    """2^24 + 1 is 2^24 there, three times over; a wider sum would give 4194304.75."""
+    values = [np.full((1, 1, 1), value, np.float32) for value in (2**24, 1, 1, 1)]
+    write_database(tmp_path / "db", ((b"%d" % n, encode_datum(value)) for n, value in enumerate(values)))
+    assert mean_image(tmp_path / "db").tolist() == [[[4194304]]]
+
+
 def test_without_a_file_only_the_log_tells(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,7 +19,8 @@ import pytest
 import torch
 from caffe_logs import assert_same_messages, messages
 
-from caffe_compat.cli.train_net import main
+from caffe_compat.cli.train_net import main, parse, read_parameters
+from caffe_compat.solver import Solver
 from caffe_compat.weights import read_caffemodel, read_solverstate
 
 SOLVER = "solver_BINARYPROTO.prototxt"
@@ -48,6 +49,19 @@ def test_resuming_gives_caffes_log_and_snapshot(golden_run: Path, capfd: pytest.
     assert out == ""
     assert_same_messages(messages(err), messages((golden_run / "resumed/train.log").read_text()))
     assert_same_snapshot("resumed/snap_iter_30", golden_run / "resumed/snap_iter_30")
+
+
+@pytest.mark.parametrize("flags, is_there", [([], False), (["--level", "3"], True)])
+def test_the_level_of_the_solver_file_is_overwritten(flags: list[str], is_there: bool, tmp_path: Path) -> None:
+    """By --level's 0 too, as in Caffe."""
+    (tmp_path / "solver.prototxt").write_text("""
+        net_param {
+          layer { name: "data" type: "DummyData" top: "x" dummy_data_param { shape { dim: 1 } } }
+          layer { name: "deep" type: "Silence" bottom: "x" include { min_level: 3 } } }
+        train_state { level: 3 } base_lr: 1 lr_policy: "fixed" max_iter: 0
+    """)
+    parameters = read_parameters(parse(["--solver", str(tmp_path / "solver.prototxt"), *flags]))
+    assert ("deep" in Solver(parameters).net.layers) == is_there
 
 
 def test_data_start_goes_on_where_the_run_stopped(golden_run: Path) -> None:

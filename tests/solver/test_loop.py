@@ -127,6 +127,18 @@ def test_debug_info_shows_the_norms_on_displayed_iterations(log: pytest.LogCaptu
     assert len(lines(log, r"\[Forward\] Layer ip, top blob ip data: ")) == 1
 
 
+def test_debug_info_shows_the_norms_of_the_gradients(log: pytest.LogCaptureFixture) -> None:
+    twin = make_solver("")
+    twin.net.forward_unfed()
+    twin.net.loss.backward()
+    learnt = [param.parameter.grad for param in twin.net.learnable_params if param.lr_mult]
+    gradients = np.concatenate([gradient.numpy().ravel() for gradient in learnt])
+    make_solver("debug_info: true display: 1").step(1)
+    (line,) = lines(log, r"\[Backward\] All net params")
+    shown = [float(text) for text in re.findall(r", ([^,)]+)\)", line.split("L1", 1)[1])]
+    assert shown == pytest.approx([np.abs(gradients).sum(), np.sqrt((gradients**2).sum())], rel=1e-5)
+
+
 # --- testing ----------------------------------------------------------------------------------------------------
 
 
@@ -153,6 +165,22 @@ def test_scores_are_means_over_batches_and_the_data_go_on(log: pytest.LogCapture
     assert float(first["accuracy"]) == pytest.approx(np.mean(accuracies[:3]))
     assert float(second["accuracy"]) == pytest.approx(np.mean(accuracies[3:]))
     assert lines(log, "Test net output")[0] == f"    Test net output #0: accuracy = {number(np.mean(accuracies[:3]))}"
+
+
+def test_each_test_net_has_a_test_iter_of_its_own(log: pytest.LogCaptureFixture) -> None:
+    other = CLASSIFIER.replace('top: "accuracy"', 'top: "other"').replace("\n", " ")
+    solver = make_solver(f"test_net_param {{ {other} }} test_iter: 1 test_iter: 3 test_interval: 1", CLASSIFIER)
+    net, accuracies = make_solver(TESTED, CLASSIFIER).test_nets[0], []
+    for _ in range(3):
+        net()
+        accuracies.append(float(net.blobs["accuracy"]))
+    first, mean = number(accuracies[0]), number(np.mean(accuracies))
+    assert first != mean
+    solver.step(1)
+    assert lines(log, r"Testing net|Test net output") == [
+        "Iteration 0, Testing net (#0)", f"    Test net output #0: other = {first}",
+        "Iteration 0, Testing net (#1)", f"    Test net output #0: accuracy = {mean}",
+    ]  # fmt: skip
 
 
 def test_test_compute_loss(log: pytest.LogCaptureFixture) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,48 @@ def test_clipping_bounds_the_update_and_tells(log: pytest.LogCaptureFixture) -> 
     ])  # fmt: skip
 
 
+def test_a_clipping_limit_of_zero_leaves_nothing_and_one_below_zero_clips_nothing() -> None:
+    start, free = weights(make_solver("")), make_solver("")
+    zero, negative = make_solver("clip_gradients: 0"), make_solver("clip_gradients: -0.01")
+    for solver in (free, zero, negative):
+        solver.step(1)
+    assert np.array_equal(weights(zero)[0], start[0])
+    assert np.array_equal(weights(negative)[0], weights(free)[0]) and not np.array_equal(weights(free)[0], start[0])
+
+
+@pytest.mark.parametrize("rule", ["AdaGrad", "RMSProp"])
+def test_momentum_is_refused_by_rules_that_have_none(rule: str) -> None:
+    with pytest.raises(PrototxtError, match=f"momentum: Momentum cannot be used with {rule}: expected 0, got 0.5"):
+        make_solver(f'type: "{rule}" momentum: 0.5')
+
+
+@pytest.mark.parametrize("decay, is_in_range", [(-0.5, False), (0, True), (0.5, True), (1, False)])
+def test_the_range_of_rms_decay(decay: float, is_in_range: bool) -> None:
+    refused = pytest.raises(PrototxtError, match=f"rms_decay: expected 0 <= rms_decay < 1, got {decay}")
+    with nullcontext() if is_in_range else refused:
+        make_solver(f'type: "RMSProp" rms_decay: {decay}')
+
+
+@pytest.mark.parametrize("rule", ["Adam", "AdaDelta"])
+def test_the_order_of_the_moments_in_the_history(rule: str) -> None:
+    """First those of all parameters that come first in the formulas, then the others, as in Caffe's solver states."""
+    gradients = [np.array([2.0, -3.0]), np.array([0.5])]
+    params = [torch.nn.Parameter(torch.ones(len(gradient))) for gradient in gradients]
+    learnable = [LearnableParam(param, 1.0, 1.0, "ip", index) for index, param in enumerate(params)]
+    updater = Updater(learnable, SolverParameter(type=rule, momentum=0.75, momentum2=0.875, delta=0.25))
+    for param, gradient in zip(params, gradients, strict=True):
+        param.grad = torch.from_numpy(gradient).float()
+    updater.update(0.1, 0)
+    if rule == "Adam":
+        expected = [0.25 * g for g in gradients] + [0.125 * g**2 for g in gradients]
+    else:
+        squares = [0.25 * g**2 for g in gradients]
+        changes = [g * np.sqrt(0.25 / (h + 0.25)) for g, h in zip(gradients, squares, strict=True)]
+        expected = squares + [0.25 * change**2 for change in changes]
+    for found, wanted in zip(updater.history, expected, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-6)
+
+
 CUT_OFF = (
     CLASSIFIER
     + """
@@ -135,6 +178,16 @@ def test_a_rate_multiplier_of_zero_keeps_the_weights() -> None:
     solver = make_solver("weight_decay: 0.5 momentum: 0.9")
     solver.step(3)
     assert solver.net.params["flat"][0].item() == 1
+
+
+def test_a_negative_rate_multiplier_learns_away_from_the_target() -> None:
+    towards = make_solver("")
+    away = make_solver("", LEAST_SQUARES.replace("lr_mult: 1 ", "lr_mult: -1 "))
+    start = weights(away)[0]
+    for solver in (towards, away):
+        solver.step(1)
+    assert np.abs(weights(away)[0] - start).max() > 0.01
+    assert weights(away)[0] - start == pytest.approx(start - weights(towards)[0], rel=1e-4)
 
 
 def test_resumed_is_uninterrupted(tmp_path: Path) -> None:
