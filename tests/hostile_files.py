@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import os
 import random
@@ -22,6 +23,7 @@ from caffe_compat.errors import CaffeCompatError
 
 MOST_SECONDS = 1.0  # of processor time, whatever else the machine is busy with
 MOST_MEMORY = 512 << 20  # that a reader may take besides what the process has
+_M_ARENA_MAX = -8  # malloc.h
 
 Read = Callable[[Path], object]
 
@@ -108,6 +110,7 @@ def bounded_memory(most: int = MOST_MEMORY) -> Iterator[None]:
     if not sys.platform.startswith("linux"):
         yield
         return
+    ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)  # a heap of each thread's own would reserve 128 MB of the addresses
     gc.collect()
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
