@@ -49,7 +49,8 @@ def run(lists: Path, *options: str, val: bool = True) -> int:
 def test_everything_the_nets_read(lists: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(lists, "--names", f"{lists}/names.txt") == 0
     out = lists / "data"
-    assert {path.name for path in out.iterdir()} == {*layout.EVERYTHING} - {layout.VAL_NOISY_LABELS, layout.NTYPE_TEST, layout.TRUTH, layout.SYNTHETIC_NOISE}  # fmt: skip
+    assert {path.name for path in out.iterdir()} == {*layout.EVERYTHING} - {
+        layout.VAL_NOISY_LABELS, layout.NTYPE_TEST, layout.TRUTH, layout.SYNTHETIC_NOISE}  # fmt: skip
     for database, labels in ((layout.CLEAN_TRAIN, CLEAN), (layout.VAL, VAL), (layout.TEST, TEST)):
         images, stored = images_of(out / database)
         assert dict(zip(paths_of(out / database), stored, strict=True)) == labels
