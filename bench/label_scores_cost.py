@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from process_cost import process_cost
 
 from caffe_compat.data.lmdb_store import write_database
 from caffe_compat.evaluation.label_quality.label_scores import LabelScores
@@ -73,15 +71,8 @@ def write(folder: Path, rows: int) -> None:
 
 def measured(command: list[str]) -> dict[str, float]:
     began = time.monotonic()
-    process = subprocess.Popen([sys.executable, *command])
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"{' '.join(command)} ended with {os.waitstatus_to_exitcode(status)}")
-    return {
-        "seconds": round(time.monotonic() - began, 1),
-        "processor_seconds": round(usage.ru_utime + usage.ru_stime, 1),
-        "peak_mib": round(usage.ru_maxrss / 1024),
-    }
+    cost = process_cost(command)
+    return {"seconds": round(time.monotonic() - began, 1), **cost}
 
 
 def steps(folder: Path, rows: int) -> dict[str, object]:

@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
+from process_cost import process_cost
 
 from caffe_compat.datasets.workers import Rate, in_processes
 from caffe_compat.machine import machine, versions
@@ -76,20 +74,16 @@ def measured(out: Path, clean: list[str], noisy: list[str], processes: int) -> d
     folder.mkdir()
     for name, paths in (("clean.txt", clean), ("noisy.txt", noisy)):
         (folder / name).write_text("".join(f"{path} 0\n" for path in paths))
-    tool = [sys.executable, "tools/remove_near_duplicates.py", "--processes", str(processes)]
+    tool = ["tools/remove_near_duplicates.py", "--processes", str(processes)]
     lists = ["--clean", str(folder / "clean.txt"), "--clean_root", "", "--noisy", str(folder / "noisy.txt")]
-    process = subprocess.Popen([*tool, *lists, "--noisy_root", "", "--out", str(folder / "found")])
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"remove_near_duplicates ended with {os.waitstatus_to_exitcode(status)}")
+    cost = process_cost([*tool, *lists, "--noisy_root", "", "--out", str(folder / "found")])
     report = json.loads((folder / "found/report.json").read_text())
     planted = len(noisy) // PLANTED_EVERY
     return {
         "clean": len(clean),
         "noisy": len(noisy),
         **{f"{step}_seconds": seconds for step, seconds in report["seconds"].items()},
-        "processor_seconds": round(usage.ru_utime + usage.ru_stime, 1),
-        "peak_mib": round(usage.ru_maxrss / 1024),
+        **cost,
         "candidates": report["candidates"],
         "planted": planted,
         "dropped": report["dropped"],

@@ -21,6 +21,7 @@ from caffe_compat.data.lmdb_store import LmdbReader
 from caffe_compat.datasets import layout
 from caffe_compat.datasets.image_database import path_of_key
 from caffe_compat.datasets.pairs import read_all_pairs, read_noise_types
+from caffe_compat.errors import CaffeCompatError, expected_got
 from caffe_compat.evaluation.metrics import auroc
 from caffe_compat.files import atomic_path
 from caffe_compat.machine import machine, versions
@@ -77,8 +78,13 @@ def opinion_of_net(args: argparse.Namespace, images: int) -> torch.Tensor:
     for layer in param.layer:
         if Path(layer.data_param.source).name == layout.TEST:
             layer.data_param.source = str(args.data / layout.CLEAN_TRAIN)
-    weights = max(args.run.glob("*.caffemodel"), key=lambda path: int(path.stem.rpartition("_")[2]))
-    net = Net(param, phase="TEST", weights=str(weights))
+    files = sorted(args.run.glob("*_iter_*.caffemodel"), key=lambda path: int(path.stem.rpartition("_")[2]))
+    if not files:
+        raise CaffeCompatError("expected the weights of a finished training, found none", path=str(args.run))
+    net = Net(param, phase="TEST", weights=str(files[-1]))
+    if args.scores not in net.blob_shapes:
+        wanted = expected_got(f"one of {', '.join(net.blob_shapes)}", repr(args.scores))
+        raise CaffeCompatError(f"--scores: {wanted}", path=str(args.run / "train_val.prototxt"))
     rows: list[torch.Tensor] = []
     while sum(map(len, rows)) < images:
         net()
@@ -122,4 +128,7 @@ def log_loss(scores: torch.Tensor, types: torch.Tensor) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (CaffeCompatError, FileNotFoundError) as problem:
+        raise SystemExit(str(problem)) from None

@@ -63,8 +63,7 @@ def update_noise_lr(value: float) -> Edit:
     """Scale of the noise type scores' gradient in the noisy label loss."""
 
     def edit(solver: SolverParameter, net: NetParameter) -> None:
-        layers = [layer for layer in net.layer if layer.type == NOISY_LABEL_LOSS]
-        for layer in found(layers, net, f"a {NOISY_LABEL_LOSS} layer"):
+        for layer in noisy_losses(net):
             if layer.softmax_noisy_label_loss_param.update_noise_lr != value:  # the default stays unwritten
                 layer.softmax_noisy_label_loss_param.update_noise_lr = value
 
@@ -141,6 +140,11 @@ def _params(net: NetParameter, suffix: str) -> Iterator[caffe_pb2.ParamSpec]:
     layers = [layer for layer in net.layer if layer.name.endswith(suffix) and layer.param]
     for layer in found(layers, net, f'a layer with parameters whose name ends in "{suffix}"'):
         yield from layer.param
+
+
+def noisy_losses(net: NetParameter) -> list[LayerParameter]:
+    """The label noise layers. Raises: PrototxtError where there is none."""
+    return found([layer for layer in net.layer if layer.type == NOISY_LABEL_LOSS], net, f"a {NOISY_LABEL_LOSS} layer")
 
 
 def found(layers: list[LayerParameter], net: NetParameter, what: str) -> list[LayerParameter]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 
 from caffe_compat.datasets import layout
-from caffe_compat.evaluation.experiments.edits import found
+from caffe_compat.evaluation.experiments.edits import noisy_losses
 from caffe_compat.proto import caffe_pb2
 from caffe_compat.proto.caffe_pb2 import LayerParameter, NetParameter, SolverParameter
 from caffe_compat.prototxt.deploy import NOISY_LABEL_LOSS
@@ -19,7 +19,7 @@ def constant_types(solver: SolverParameter, net: NetParameter) -> None:
 
     The scores come from a linear layer of zero weights, whose bias is the log of the frequencies.
     """
-    noisy_loss = _noisy_loss(net)
+    noisy_loss = noisy_losses(net)[0]
     _remove(net, lambda layer: layer.name.endswith(_TYPES))
     layer = _linear_layer("log_prior_ntype", noisy_loss.bottom[0], noisy_loss)
     for _ in range(2):
@@ -33,7 +33,7 @@ def types_of_class(solver: SolverParameter, net: NetParameter) -> None:
     It starts from the frequencies, at the rate of the last layer of a noise type net, and without decay, which would
     pull each class's types towards equal ones. None of its gradient reaches p(y|x).
     """
-    noisy_loss = _noisy_loss(net)
+    noisy_loss = noisy_losses(net)[0]
     kept = ("Data", "SoftmaxWithLoss")
     _remove(net, lambda layer: layer.name.endswith(_TYPES) and layer.type not in kept)
     classes = LayerParameter(
@@ -48,12 +48,6 @@ def types_of_class(solver: SolverParameter, net: NetParameter) -> None:
     for rate in (10, 20):
         layer.param.add(lr_mult=rate, decay_mult=0)
     _insert_before(net, lambda each: noisy_loss.bottom[1] in each.bottom, classes, layer)
-
-
-def _noisy_loss(net: NetParameter) -> LayerParameter:
-    return found([layer for layer in net.layer if layer.type == NOISY_LABEL_LOSS], net, f"a {NOISY_LABEL_LOSS} layer")[
-        0
-    ]
 
 
 def _linear_layer(name: str, bottom: str, noisy_loss: LayerParameter) -> LayerParameter:
