@@ -23,26 +23,55 @@ _FOOTER, _MAGIC = 48, bytes.fromhex("57fb808b247547db")  # a table's
 _SUM = 5  # bytes after a table's block: kind of compression, sum
 
 # Fields of a version edit after each tag: v a number, s a string.
-_LOG_NUMBER = 2
-_FIELDS = {1: "s", _LOG_NUMBER: "v", 3: "v", 4: "v", 5: "vs", 6: "vv", 7: "vvvss", 9: "v"}
+_LOG_NUMBER, _DELETED_TABLE, _NEW_TABLE, _EARLIER_LOG_NUMBER = 2, 6, 7, 9
+_FIELDS = {
+    **{1: "s", _LOG_NUMBER: "v", 3: "v", 4: "v", 5: "vs"},
+    **{_DELETED_TABLE: "vv", _NEW_TABLE: "vvvss", _EARLIER_LOG_NUMBER: "v"},
+}
+
+
+class _InUse:
+    """The numbers of the files that the manifest names.
+
+    What else lies in the folder is never read: LevelDB that was closed in the middle of a compaction leaves the table
+    it was writing there, half of it, and removes it when it opens the database again.
+    """
+
+    def __init__(self) -> None:
+        self.tables: set[tuple[int, int]] = set()  # level, number
+        self.log = self.earlier_log = 0
+
+    def change(self, edit: bytes) -> None:
+        """As an edit of the manifest says. Raises: DataError if it makes no sense."""
+        new: set[tuple[int, int]] = set()
+        for tag, values in _fields(edit):
+            if tag == _LOG_NUMBER:
+                self.log = values[0]
+            elif tag == _EARLIER_LOG_NUMBER:
+                self.earlier_log = values[0]
+            elif tag == _DELETED_TABLE:
+                self.tables.discard((values[0], values[1]))
+            elif tag == _NEW_TABLE:
+                new.add((values[0], values[1]))
+        self.tables |= new  # deletions first: a table that only changes its level is in both
 
 
 def check_files(path: str) -> None:
-    """Raises: DataError naming the file that is cut short, missing or broken."""
+    """Raises: DataError naming the file in use that is cut short, missing or broken."""
     folder = Path(path)
     try:
-        manifest = _manifest(folder)
-        log_number = 0
-        for edit in _writes(manifest):
-            log_number = _log_number(edit, log_number)
-        log = folder / f"{log_number:06d}.log"
-        if log_number and not log.exists():
+        in_use = _InUse()
+        for edit in _writes(_manifest(folder)):
+            in_use.change(edit)
+        log = folder / f"{in_use.log:06d}.log"
+        if in_use.log and not log.exists():
             raise DataError(f"{log} is missing")
         for log in folder.glob("*.log"):
-            for _ in _writes(log):
-                pass
-        for table in (*folder.glob("*.ldb"), *folder.glob("*.sst")):
-            _check_footer(table)
+            if log.stem.isdecimal() and (int(log.stem) >= in_use.log or int(log.stem) == in_use.earlier_log):
+                for _ in _writes(log):
+                    pass
+        for _, number in sorted(in_use.tables):
+            _check_footer(_table(folder, number))
     except (DataError, OSError) as exc:
         raise DataError(f"a damaged LevelDB database: {exc}; copy or make it again", path=path) from exc
 
@@ -90,18 +119,19 @@ def _fragments(block: bytes, log: Path) -> Iterator[tuple[int, bytes]]:
         at += _HEADER + length
 
 
-def _log_number(edit: bytes, before: int) -> int:
-    """The log that an edit of the manifest names, or the one ``before``."""
-    at, number = 0, before
+def _fields(edit: bytes) -> Iterator[tuple[int, list[int]]]:
+    """Each field's tag and numbers; of a string its length."""
+    at = 0
     while at < len(edit):
         tag, at = _varint(edit, at)
         if tag not in _FIELDS:
             raise DataError(f"the manifest: {expected_got('a tag of 1 to 7 or 9', tag)}")
+        values = []
         for kind in _FIELDS[tag]:
             value, at = _varint(edit, at)
             at += value if kind == "s" else 0
-        number = value if tag == _LOG_NUMBER else number
-    return number
+            values.append(value)
+        yield tag, values
 
 
 def _varint(content: bytes, at: int) -> tuple[int, int]:
@@ -115,6 +145,14 @@ def _varint(content: bytes, at: int) -> tuple[int, int]:
         if content[at - 1] < 0x80:
             return number, at
     raise DataError("a number is cut short")
+
+
+def _table(folder: Path, number: int) -> Path:
+    for suffix in (".ldb", ".sst"):
+        table = folder / f"{number:06d}{suffix}"
+        if table.exists():
+            return table
+    raise DataError(f"{folder / f'{number:06d}.ldb'} is missing")
 
 
 def _check_footer(table: Path) -> None:

@@ -97,6 +97,18 @@ def test_a_file_that_is_cut_short_empty_missing_or_a_folder(
             assert "damaged LevelDB database" in str(raised.value)
 
 
+def test_a_table_and_a_log_that_the_manifest_does_not_name_are_not_read(
+    whole: tuple[Path, dict[bytes, bytes]], tmp_path: Path
+) -> None:
+    """LevelDB that was closed in the middle of a compaction leaves such a table."""
+    path = Path(shutil.copytree(whole[0], tmp_path / "db"))
+    table = sorted(path.glob("*.ldb"))[0].read_bytes()
+    (path / "009999.ldb").write_bytes(table[: len(table) // 2])
+    log = next(path.glob("*.log")).read_bytes()
+    (path / "000002.log").write_bytes(log[:-3])
+    assert read_everything(path) == whole[1]
+
+
 def test_a_footer_that_asks_for_any_amount_of_memory(whole: tuple[Path, dict[bytes, bytes]], tmp_path: Path) -> None:
     path = Path(shutil.copytree(whole[0], tmp_path / "db"))
     table = sorted(path.glob("*.ldb"))[0]
