@@ -72,13 +72,24 @@ def log_to_folder(folder: str | os.PathLike[str], program: str) -> Path:
     started = time.strftime("%Y%m%d-%H%M%S")
     host, user = platform.node() or "(unknown)", getpass.getuser()
     path = Path(folder) / f"{program}.{host}.{user}.log.INFO.{started}.{os.getpid()}"
-    handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(GlogFormatter())
-    logging.getLogger(LOGGER_NAME).addHandler(handler)
+    log_to_file(path)
     link = path.with_name(f"{program}.INFO")
     link.unlink(missing_ok=True)
     link.symlink_to(path.name)
     return path
+
+
+def log_to_file(path: str | os.PathLike[str]) -> None:
+    """Send the library's log to a file too, after what is in it. Raises: OSError."""
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(GlogFormatter())
+    logging.getLogger(LOGGER_NAME).addHandler(handler)
+
+
+def log_files() -> list[str]:
+    """The files that the library's log goes to."""
+    handlers = logging.getLogger(LOGGER_NAME).handlers
+    return [handler.baseFilename for handler in handlers if isinstance(handler, logging.FileHandler)]
 
 
 def number(value: float) -> str:

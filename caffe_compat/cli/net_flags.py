@@ -13,8 +13,11 @@ from caffe_compat.solver.device import gpu_of_flag
 log = logging.getLogger("caffe_compat")
 
 
-def add_net_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--gpu", default="", help="number of the GPU to use ('all': the only one); without it the CPU")
+def add_net_flags(
+    parser: argparse.ArgumentParser,
+    gpu_help: str = "number of the GPU to use (of several the first); without it the CPU",
+) -> None:
+    parser.add_argument("--gpu", default="", help=gpu_help)
     parser.add_argument("--level", type=int, default=0, help="the net's level")
     parser.add_argument("--stage", default="", help="the net's stages, separated by ','")
 

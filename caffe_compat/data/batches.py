@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -49,8 +50,25 @@ def _bad_index(path: str | os.PathLike[str], problem: str) -> DataError:
     return DataError(problem, path=os.fspath(path), field="data_param.index")
 
 
+@dataclass(frozen=True)
+class Share:
+    """Which records a solver reads of those that several solvers read together: every ``solver_count``-th.
+
+    Source: DataLayer::Skip, src/caffe/layers/data_layer.cpp.
+    """
+
+    solver_rank: int = 0
+    solver_count: int = 1
+
+
+ALL_RECORDS = Share()
+
+
 class Batches(Dataset[Batch]):
     """Batch k of a source: records k*B .. k*B+B-1, counted from ``start`` and modulo the number of records.
+
+    Of S solvers that share the records each reads every S-th, so that together their batches k are the records
+    k*S*B .. k*S*B+S*B-1.
 
     A subclass makes the batch of a number in ``__getitem__``, from its arguments alone, so that any process may.
 
@@ -60,19 +78,23 @@ class Batches(Dataset[Batch]):
         start: running number of the first record.
         shuffle_seed: a new random order every time round, the same for every source with as many records; None reads
             in the same order for ever, as Caffe does.
+
+    Attributes:
+        share: what this solver reads; all, unless it is set before the first batch is made.
     """
 
     def __init__(self, num_records: int, batch_size: int, start: int = 0, shuffle_seed: int | None = None) -> None:
         self.num_records, self.batch_size = num_records, batch_size
         self.start, self.shuffle_seed = start, shuffle_seed
+        self.share = ALL_RECORDS
 
-    def first_record(self, batch: int) -> int:
-        """The running number of the batch's first record."""
-        return self.start + batch * self.batch_size
+    def records(self, batch: int) -> np.ndarray:
+        """The running numbers of the batch's records, (B,) int64, ascending."""
+        items = np.arange(batch * self.batch_size, (batch + 1) * self.batch_size)
+        return self.start + items * self.share.solver_count + self.share.solver_rank
 
-    def places(self, first: int, count: int) -> np.ndarray:
-        """The places in the reading order, (count,) int64, of the records with running numbers from ``first`` on."""
-        records = np.arange(first, first + count)
+    def places(self, records: np.ndarray) -> np.ndarray:
+        """The places in the reading order, (n,) int64, of the records with these running numbers, (n,) ascending."""
         places = records % self.num_records
         if self.shuffle_seed is not None:
             rounds = records // self.num_records
@@ -169,21 +191,22 @@ class BatchDataset(ImageBatches):
         if index is not None or shuffle_seed is not None:
             reader.keys()  # once, here, instead of in every worker
 
-    def positions(self, first: int, count: int) -> list[int]:
-        """The places in key order of the records with running numbers ``first`` to ``first + count - 1``."""
-        places = self.places(first, count)
+    def positions(self, records: np.ndarray) -> list[int]:
+        """The places in key order of the records with these running numbers, (n,) ascending."""
+        places = self.places(records)
         return (places if self.index is None else self.index[places]).tolist()
 
     def restarts(self, batch: int) -> int:
-        """How many times the last record is read in this batch."""
-        first = self.first_record(batch)
-        return (first + self.batch_size) // self.num_records - first // self.num_records
+        """How many times the last record is read, or left to another solver, in this batch."""
+        together = self.batch_size * self.share.solver_count
+        first = self.start + batch * together
+        return (first + together) // self.num_records - first // self.num_records
 
     def __getitem__(self, batch: int) -> Batch:
         """Shapes: data (B, C, h, w), labels (B,), both float32. Raises: DataError naming the record."""
-        first = self.first_record(batch)
-        positions = self.positions(first, self.batch_size)
-        bits = self.transformer.draw(first, self.batch_size)
+        records = self.records(batch)
+        positions = self.positions(records)
+        bits = self.transformer.draw(records)
         datums = list(self.each(parse_datum, self.reader.read_all(positions), positions))
         stack = stack_raw(datums)
         if stack is None:

@@ -69,14 +69,13 @@ class Hdf5Batches(Batches):
         """Shapes: (B, row shape) each. Raises: DataError naming the file."""
         shapes = [(self.batch_size, *shape) for shape in self.row_shapes]
         tops = [np.empty(shape, dtype) for shape, dtype in zip(shapes, self._dtypes, strict=True)]
-        for items, number, rows in self._pieces(self.first_record(batch)):
+        for items, number, rows in self._pieces(self.records(batch)):
             for top, dataset in zip(tops, self._datasets(number), strict=True):
                 top[items] = dataset[rows]
         return tuple(torch.from_numpy(top) for top in tops)
 
-    def _pieces(self, first: int) -> Iterator[tuple[np.ndarray, int, np.ndarray]]:
+    def _pieces(self, records: np.ndarray) -> Iterator[tuple[np.ndarray, int, np.ndarray]]:
         """Runs of records that are in one file in one round: their items in the batch, the file, their rows."""
-        records = np.arange(first, first + self.batch_size)
         for number in range(records[0] // self.num_records, records[-1] // self.num_records + 1):
             begin = number * self.num_records
             for file in self._file_order(number):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from caffe_compat.data.batches import Batch, ImageBatches
@@ -40,7 +41,7 @@ class ImageListBatches(ImageBatches):
 
     def record_shape(self) -> tuple[int, int, int]:
         """The shape (C, h, w) of the first record, transformed. Raises: DataError naming the list's line."""
-        position = int(self.places(self.start, 1)[0])
+        position = int(self.places(np.array([self.start]))[0])
         (image,) = self.each(self._image, [position], [position])
         try:
             return self.transformer.output_shape(image.shape)
@@ -49,10 +50,10 @@ class ImageListBatches(ImageBatches):
 
     def __getitem__(self, batch: int) -> Batch:
         """Shapes: data (B, C, h, w), labels (B,), both float32. Raises: DataError naming the list's line."""
-        first = self.first_record(batch)
-        positions = self.places(first, self.batch_size).tolist()
+        records = self.records(batch)
+        positions = self.places(records).tolist()
         images = self.each(self._image, positions, positions)
-        data = self.transformed(images, self.transformer.draw(first, self.batch_size), positions)
+        data = self.transformed(images, self.transformer.draw(records), positions)
         return data, torch.tensor([self.entries[at].label for at in positions], dtype=torch.float32)
 
     def located(self, exc: DataError, position: int) -> DataError:

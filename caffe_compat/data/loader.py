@@ -24,6 +24,7 @@ _FEWEST_WORKERS, _MOST_WORKERS = 2, 8
 _SHARED_MEMORY = "/dev/shm"
 _CHEAP_VALUES = 2**22  # a batch of raw records of at most this many values costs less than handing it over
 _workers: int | None = None
+_processes = 1  # that share this machine's cores
 
 
 def set_num_workers(count: int | None) -> None:
@@ -37,18 +38,25 @@ def set_num_workers(count: int | None) -> None:
     _workers = count
 
 
+def share_cores(processes: int) -> None:
+    """Of as many workers as are worth their while, let this process have one of ``processes`` equal parts."""
+    global _processes
+    _processes = processes
+
+
 def choose_workers(values_per_batch: int, encoded: bool, prefetch: int) -> int:
     """What ``set_num_workers`` said, else as many worker processes as are worth their while.
 
     None for small raw records (labels, CIFAR), on one core, or where shared memory is too small for the batches on
-    their way (Docker gives 64 MB unless told otherwise); else half as many as there are cores, 2 to 8.
+    their way (Docker gives 64 MB unless told otherwise); else half as many as there are cores, 2 to 8, or this
+    process's part of them.
     """
     if _workers is not None:
         return _workers
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if cores < 2 or (not encoded and values_per_batch <= _CHEAP_VALUES):
         return 0
-    workers = max(_FEWEST_WORKERS, min(_MOST_WORKERS, cores // 2))
+    workers = max(_FEWEST_WORKERS, min(_MOST_WORKERS, cores // 2 // _processes))
     batches_on_their_way = max(prefetch, workers) + workers
     return workers if _fits_shared_memory(4 * values_per_batch * batches_on_their_way) else 0
 

@@ -66,11 +66,11 @@ class Transformer:
             raise _misfit("mean_value", f"1 or as many as channels ({channels})", self._mean_values.size)
         return (channels, crop, crop) if crop else (channels, height, width)
 
-    def draw(self, first_record: int, count: int) -> np.ndarray:
-        """Random bits for ``count`` records from running number ``first_record`` on: (count, 4) uint64."""
+    def draw(self, records: np.ndarray) -> np.ndarray:
+        """Random bits for the records with these running numbers, (n,) ascending: (n, 4) uint64."""
         if not self.is_random:
-            return np.zeros((count, 4), np.uint64)
-        return random_bits(self._seed, first_record, count)
+            return np.zeros((len(records), 4), np.uint64)
+        return random_bits(self._seed, records)
 
     def transform(self, image: np.ndarray, bits: np.ndarray, out: np.ndarray) -> None:
         """Transform one record.
@@ -114,11 +114,17 @@ class Transformer:
         return slice(top, top + crop), slice(left, left + crop)
 
 
-def random_bits(seed: tuple[int, int], first_record: int, count: int) -> np.ndarray:
-    """Four random numbers a record, (count, 4) uint64, that depend on the seed and its running number only."""
+def random_bits(seed: tuple[int, int], records: np.ndarray) -> np.ndarray:
+    """Four random numbers a record, (n, 4) uint64, that depend on the seed and its running number only.
+
+    Shapes: records (n,), the running numbers, ascending.
+    """
+    if not len(records):
+        return np.zeros((0, 4), np.uint64)
+    first, last = int(records[0]), int(records[-1])
     bits = np.random.Philox(key=np.array(seed, np.uint64))  # a counter: one block of 4 numbers a record
-    bits.advance(first_record)
-    return bits.random_raw(4 * count).reshape(count, 4)
+    bits.advance(first)
+    return bits.random_raw(4 * (last - first + 1)).reshape(-1, 4)[records - first]
 
 
 def _misfit(field: str, expected: str, got: object) -> DataError:

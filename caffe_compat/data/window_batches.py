@@ -93,7 +93,7 @@ class WindowBatches(Batches):
         """Shapes: data (B, 3, size, size), labels (B,), both float32. Raises: DataError naming the file's line."""
         data = empty((self.batch_size, CHANNELS, self.crop.size, self.crop.size)).zero_()
         labels = torch.empty(self.batch_size)
-        bits = random_bits(self.seed, self.first_record(batch), self.batch_size)
+        bits = random_bits(self.seed, self.records(batch))
         for item, (out, (pick, flip, *_)) in enumerate(zip(data.numpy(), bits.tolist(), strict=True)):
             kind = self.windows.background if item < self._num_background else self.windows.foreground
             chosen = pick % len(kind)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from caffe_compat.data.batches import ALL_RECORDS, Share
 from caffe_compat.errors import CaffeCompatError, PrototxtError, expected_got
 from caffe_compat.layers.fillers import fill
 from caffe_compat.layers.shapes import Shape, new_blob
@@ -27,12 +28,14 @@ class BuildContext:
         phase: ``caffe_pb2.TRAIN`` or ``caffe_pb2.TEST``.
         seed: seeds the crops, mirrors and reading orders of data layers, one for all; None: each layer draws its own.
         data_start: the record (in reading order) at which TRAIN data layers start.
+        share: which records TRAIN data layers read of those from there on.
     """
 
     path: str | None = None
     phase: int = caffe_pb2.TEST
     seed: int | None = None
     data_start: int = 0
+    share: Share = ALL_RECORDS
 
 
 class Layer(nn.Module):

@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+import numpy as np
+
 from caffe_compat.data.batches import BatchDataset, load_index
 from caffe_compat.data.database import open_database
 from caffe_compat.data.datum import decode_datum, parse_datum
@@ -46,7 +48,7 @@ class DataLayer(PrefetchingLayer):
     def open_source(self) -> BatchLoader:
         options = self.param.data_param
         self.dataset = self._dataset(options)
-        first = self.dataset.positions(self.dataset.start, 1)[0]
+        first = self.dataset.positions(np.array([self.dataset.start]))[0]
         try:
             datum = parse_datum(self._reader.read(first))
             image = decode_datum(datum, self.dataset.transformer.decode)

@@ -67,7 +67,7 @@ class MemoryDataLayer(Layer):
         Shapes: each image (C, H, W), uint8 or float32; after the transformation of the layer's shape.
         Raises: ValueError or DataError if a shape differs.
         """
-        bits = self._transformer.draw(self._added, len(images))
+        bits = self._transformer.draw(np.arange(self._added, self._added + len(images)))
         data = np.empty((len(images), *self._record_shape), np.float32)
         for image, image_bits, out in zip(images, bits, data, strict=True):
             shape = self._transformer.output_shape(image.shape)

@@ -29,7 +29,8 @@ logger = logging.getLogger("caffe_compat")
 class PrefetchingLayer(Layer):
     """Tops from a loader's batches, for ever; they take the device and float type of the layer.
 
-    Reading starts at record 0, in TRAIN nets at ``context.data_start``, and goes on over calls, as in Caffe. A
+    Reading starts at record 0, in TRAIN nets at ``context.data_start``, and goes on over calls, as in Caffe. Of
+    several solvers each reads its ``context.share`` of the records in TRAIN nets, and all of them in TEST nets. A
     subclass opens its source and makes the loader in :meth:`open_source`.
     """
 
@@ -47,6 +48,8 @@ class PrefetchingLayer(Layer):
             raise self.located(exc) from exc
         except OSError as exc:
             raise self.located(DataError(f"cannot be read: {exc.strerror}", path=exc.filename)) from exc
+        if self.phase == caffe_pb2.TRAIN:
+            self.loader.dataset.share = self.context.share
 
     def open_source(self) -> BatchLoader:
         """Raises: CaffeCompatError or OSError about the source; the layer is named here."""

@@ -10,6 +10,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor, nn
 
+from caffe_compat.data.batches import ALL_RECORDS, Share
 from caffe_compat.data.group import check_databases
 from caffe_compat.layers import BuildContext, Layer
 from caffe_compat.layers.data import DataLayer
@@ -38,6 +39,7 @@ class Net(nn.Module):
         path: the file a message or text came from, for errors.
         seed: seeds the crops, mirrors and reading orders of data layers; None draws one from torch's generator.
         data_start: the record at which TRAIN data layers start.
+        share: which records TRAIN data layers read from there on, where several solvers train the net together.
 
     Attributes:
         layers: name -> layer, in order.  blobs: name -> tensor of the last forward (with its graph).
@@ -65,6 +67,7 @@ class Net(nn.Module):
         path: str | None = None,
         seed: int | None = None,
         data_start: int = 0,
+        share: Share = ALL_RECORDS,
     ) -> None:
         super().__init__()
         message, file = read_net(source)
@@ -76,7 +79,7 @@ class Net(nn.Module):
         self.name: str = self.proto.name
         if seed is None:
             seed = int(torch.randint(2**62, ()))
-        graph = build_graph(self.proto, BuildContext(path, self.phase, seed, data_start))
+        graph = build_graph(self.proto, BuildContext(path, self.phase, seed, data_start, share))
         self._nodes = graph.nodes
         self.layer = _module_dict(graph.nodes)
         self.inputs, self.outputs, self.blob_shapes = graph.inputs, graph.outputs, graph.shapes

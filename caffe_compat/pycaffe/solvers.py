@@ -55,7 +55,7 @@ class _LayerwiseSolver(training.Solver):
         self.net.write_back_parameters()
         return loss
 
-    def _backward(self) -> None:
+    def _backward(self, loss: Tensor) -> None:
         self.net.run_backward(len(self.net.proto.layer) - 1)
 
 

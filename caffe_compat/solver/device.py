@@ -13,24 +13,28 @@ log = logging.getLogger("caffe_compat")
 
 
 def gpu_of_flag(flag: str) -> int | None:
-    """The GPU that ``--gpu`` names; None for an empty flag.
+    """The GPU that ``--gpu`` names, of several the first, as Caffe's test and time take it; None for an empty flag.
 
-    Raises: CaffeCompatError if there is no such GPU, or several are named.
+    Raises: CaffeCompatError if there is no such GPU.
     """
     numbers = gpus_of_flag(flag)
-    if len(numbers) > 1:
-        raise CaffeCompatError("one net on several GPUs is not supported yet; name one", field="--gpu")
     return numbers[0] if numbers else None
 
 
 def gpus_of_flag(flag: str) -> list[int]:
-    """All GPUs that ``--gpu`` names; none for an empty flag. Raises: CaffeCompatError if there is no such GPU."""
+    """All GPUs that ``--gpu`` names; none for an empty flag.
+
+    Raises: CaffeCompatError if there is no such GPU, or one is named twice.
+    """
     if not flag:
         return []
     count = torch.cuda.device_count()
     if not count:
         raise CaffeCompatError("no CUDA device can be used here (leave the flag out to use the CPU)", field="--gpu")
-    return list(range(count)) if flag == "all" else [_number(part, count) for part in flag.split(",")]
+    numbers = list(range(count)) if flag == "all" else [_number(part, count) for part in flag.split(",")]
+    if len(set(numbers)) < len(numbers):
+        raise CaffeCompatError(f"a GPU is named twice: '{flag}'", field="--gpu")
+    return numbers
 
 
 def _number(text: str, count: int) -> int:

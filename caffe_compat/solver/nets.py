@@ -11,17 +11,26 @@ from caffe_compat.glog import shape_text
 from caffe_compat.net import Net
 from caffe_compat.proto.caffe_pb2 import SolverParameter
 from caffe_compat.solver.descriptions import NetDescription, describe_test_nets, describe_train_net
+from caffe_compat.solver.ranks import Ranks
 
 log = logging.getLogger("caffe_compat")
 
 
 def build_train_net(
-    solver: SolverParameter, path: str | None, data_start: int, device: torch.device, net_class: type[Net] = Net
+    solver: SolverParameter,
+    path: str | None,
+    data_start: int,
+    device: torch.device,
+    ranks: Ranks,
+    net_class: type[Net] = Net,
 ) -> Net:
-    """The train net on ``device``, with the solver's ``weights`` in it; its data start at record ``data_start``."""
+    """The train net on ``device``, with the solver's ``weights`` in it.
+
+    Its data are the share of this one of ``ranks``, from record ``data_start`` on.
+    """
     described = describe_train_net(solver, path)
     log.info("Creating training net %s", _words(described))
-    return _build(described, solver, data_start, device, net_class)
+    return _build(described, solver, data_start, device, ranks, net_class)
 
 
 def build_test_nets(
@@ -31,7 +40,7 @@ def build_test_nets(
     nets = []
     for index, described in enumerate(describe_test_nets(solver, path)):
         log.info("Creating test net (#%d) specified by %s", index, described.source)
-        nets.append(_build(described, solver, 0, device, net_class))
+        nets.append(_build(described, solver, 0, device, Ranks(), net_class))
         nets[-1].debug_info = solver.debug_info
         share_parameters(train_net, nets[-1])
     return nets
@@ -77,11 +86,18 @@ def load_weights(net: Net, weights: str) -> None:
 
 
 def _build(
-    described: NetDescription, solver: SolverParameter, data_start: int, device: torch.device, net_class: type[Net]
+    described: NetDescription,
+    solver: SolverParameter,
+    data_start: int,
+    device: torch.device,
+    ranks: Ranks,
+    net_class: type[Net],
 ) -> Net:
-    seed = solver.random_seed if solver.random_seed >= 0 else None
+    seed = solver.random_seed if solver.random_seed >= 0 else ranks.seed
     phase = described.net.state.phase
-    net = net_class(described.net, phase, level=None, path=described.path, seed=seed, data_start=data_start)
+    net = net_class(
+        described.net, phase, level=None, path=described.path, seed=seed, data_start=data_start, share=ranks.share
+    )
     net.to(device)
     for weights in solver.weights:
         load_weights(net, weights)

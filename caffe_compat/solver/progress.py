@@ -13,13 +13,13 @@ Advance = Callable[[], None]
 
 
 @contextlib.contextmanager
-def progress_bar(iteration: int, max_iter: int, images_per_iteration: int) -> Iterator[Advance]:
+def progress_bar(iteration: int, max_iter: int, images_per_iteration: int, is_shown: bool = True) -> Iterator[Advance]:
     """Show a bar while the block runs; what is yielded is called after each iteration.
 
-    There is a bar only if stderr is a terminal and tqdm is installed: a log in a file stays a log. Log lines appear
-    above the bar.
+    There is a bar only if it shall be shown, stderr is a terminal and tqdm is installed: a log in a file stays a log.
+    Log lines appear above the bar.
     """
-    tqdm = _find_tqdm() if sys.stderr.isatty() else None
+    tqdm = _find_tqdm() if is_shown and sys.stderr.isatty() else None
     if tqdm is None:
         yield lambda: None
         return

@@ -19,6 +19,7 @@ from caffe_compat.solver.learning_rate import advance_step, learning_rate
 from caffe_compat.solver.nets import build_test_nets, build_train_net, share_parameters
 from caffe_compat.solver.options import check_options
 from caffe_compat.solver.progress import Advance, progress_bar
+from caffe_compat.solver.ranks import Ranks, SharedLoss
 from caffe_compat.solver.report import (
     DisplayTimer,
     SmoothedLoss,
@@ -34,6 +35,8 @@ from caffe_compat.solver.updater import Updater
 from caffe_compat.weights import SolverState, read_solverstate, save_weights, write_solverstate
 
 log = logging.getLogger("caffe_compat")
+
+_ACTIONS = list(Action)
 
 
 class Solver:
@@ -56,6 +59,7 @@ class Solver:
         path: str | None = None,
         data_start: int = 0,
         device: torch.device | str | None = None,
+        ranks: Ranks | None = None,
     ) -> None:
         """Build the nets and load the solver's ``weights``.
 
@@ -65,6 +69,8 @@ class Solver:
             data_start: the record at which the train net's data start. Caffe starts over when it resumes; to go on
                 where a run stopped, give iterations done x batch size x iter_size.
             device: where to train; by default what ``solver_mode`` and ``device_id`` say.
+            ranks: the processes that train the net together, from ``ranks.join``; by default this one alone. The root
+                alone tests, takes snapshots and asks for actions.
         Raises: CaffeCompatError for whatever is wrong with the solver, the nets, the data or the weights.
         """
         if data_start < 0:
@@ -75,13 +81,16 @@ class Solver:
             self.param.snapshot_prefix = prefix
         log.info("Initializing solver from parameters: \n%s", to_text(self.param).rstrip("\n"))
         check_options(self.param, self.path)
-        if self.param.snapshot:
+        self.ranks = ranks or Ranks()
+        if self.param.snapshot and self.ranks.is_root:
             check_writable(self.param.snapshot_prefix, self.path)
         self.device = device_of_solver(self.param) if device is None else torch.device(device)
         if self.param.random_seed >= 0:
-            torch.manual_seed(self.param.random_seed)
-        self.net = build_train_net(self.param, self.path, data_start, self.device, self.net_class)
-        self.test_nets = build_test_nets(self.param, self.path, self.net, self.device, self.net_class)
+            torch.manual_seed(self.param.random_seed + self.ranks.rank)
+        self.net = build_train_net(self.param, self.path, data_start, self.device, self.ranks, self.net_class)
+        self.test_nets: list[Net] = []
+        if self.ranks.is_root:
+            self.test_nets = build_test_nets(self.param, self.path, self.net, self.device, self.net_class)
         self.iter = 0
         self.action_request: ActionRequest = lambda: Action.NONE
         self._current_step = 0
@@ -89,6 +98,7 @@ class Solver:
         self._warned_of_divergence = False
         self._updater = Updater(self.net.learnable_params, self.param)
         self._loss = SmoothedLoss(self.param.average_loss)
+        self._shared_loss: SharedLoss | None = None
         log.info("Solver scaffolding done.")
 
     @property
@@ -107,16 +117,16 @@ class Solver:
         """
         log.info("Solving %s", self.net.name)
         log.info("Learning Rate Policy: %s", self.param.lr_policy)
-        if self.param.snapshot_after_train:
+        if self.param.snapshot_after_train and self.ranks.is_root:
             check_writable(self.param.snapshot_prefix, self.path)
         if snapshot is not None:
             log.info("Restoring previous solver status from %s", snapshot)
             self.restore(snapshot)
         last = self.param.max_iter if iterations is None else min(self.param.max_iter, self.iter + iterations)
-        images = images_per_batch(self.net) * self.param.iter_size
-        with progress_bar(self.iter, self.param.max_iter, images) as advance:
+        images = images_per_batch(self.net) * self.param.iter_size * self.ranks.count
+        with progress_bar(self.iter, self.param.max_iter, images, is_shown=self.ranks.is_root) as advance:
             self._train(last, advance)
-        if self.param.snapshot_after_train and not self._is_due(self.param.snapshot):
+        if self.param.snapshot_after_train and not self._is_due(self.param.snapshot) and self.ranks.is_root:
             self.snapshot()
         if self._stopping or self.iter < self.param.max_iter:
             log.info("Optimization stopped early.")
@@ -130,12 +140,13 @@ class Solver:
 
     def _train(self, until: int, advance: Advance = lambda: None) -> None:
         self._stopping = False
+        self._share_loss()
         self._loss.restart()
         timer = DisplayTimer(self.iter)
         while self.iter < until:
             self._updater.clear_gradients()
             if self._is_due(self.param.test_interval) and (self.iter > 0 or self.param.test_initialization):
-                self.test_all()
+                self._test_on_root()
                 if self._stopping:
                     return
             display = self._is_due(self.param.display)
@@ -154,17 +165,29 @@ class Solver:
     def _forward_backward(self) -> Tensor:
         """Sum up the gradients of ``iter_size`` batches; returns the mean of their losses."""
         losses = []
-        for _ in range(self.param.iter_size):
-            self.net.forward_unfed()
-            self._backward()
+        for left in reversed(range(self.param.iter_size)):
+            self._backward(self._forward(is_last=left == 0))
             if self.net.debug_info:
                 log.error("%s", norms_line(self._updater.parameters))
             losses.append(self.net.loss.detach())
         return torch.stack(losses).mean()
 
-    def _backward(self) -> None:
-        if self.net.loss.requires_grad:
-            self.net.loss.backward()
+    def _share_loss(self) -> None:
+        """Have the gradients shared from now on, if there is somebody to share them with."""
+        learns = any(parameter.requires_grad for parameter in self._updater.parameters)
+        if self.ranks.count > 1 and self._shared_loss is None and learns:
+            self._shared_loss = SharedLoss(self.net, self.device)
+
+    def _forward(self, is_last: bool) -> Tensor:
+        if self._shared_loss is not None:
+            loss: Tensor = self._shared_loss(is_last)
+            return loss
+        self.net.forward_unfed()
+        return self.net.loss
+
+    def _backward(self, loss: Tensor) -> None:
+        if loss.requires_grad:
+            loss.backward()
 
     def _update(self, display: bool) -> None:
         step = advance_step(self.param, self.iter, self._current_step)
@@ -179,8 +202,8 @@ class Solver:
 
     def _after_iteration(self) -> bool:
         """Take the snapshot that is due or asked for; returns whether to stop."""
-        action = self.action_request()
-        if self._is_due(self.param.snapshot) or action is Action.SNAPSHOT:
+        action = _ACTIONS[self.ranks.told(_ACTIONS.index(self.action_request()))]
+        if (self._is_due(self.param.snapshot) or action is Action.SNAPSHOT) and self.ranks.is_root:
             self.snapshot()
         self._stopping = action is Action.STOP
         return self._stopping
@@ -204,7 +227,7 @@ class Solver:
             self._loss.add(self.net.loss.detach())
             log.info("Iteration %d, loss = %s", self.iter, number(self._loss.value))
         if self._is_due(self.param.test_interval):
-            self.test_all()
+            self._test_on_root()
 
     # --- testing ----------------------------------------------------------------------------------------------
 
@@ -213,6 +236,12 @@ class Solver:
         for index in range(len(self.test_nets)):
             if not self._stopping:
                 self.test(index)
+
+    def _test_on_root(self) -> None:
+        """Test while the others wait; all heed what is asked for meanwhile."""
+        if self.ranks.is_root:
+            self.test_all()
+        self._stopping = bool(self.ranks.told(self._stopping))
 
     def test(self, index: int = 0) -> dict[str, Tensor]:
         """The mean of each output of test net ``index`` over its ``test_iter`` batches; {} if asked to stop."""

@@ -22,7 +22,7 @@ def param(**options: object) -> caffe_pb2.TransformationParameter:
 
 def apply(transformer: Transformer, images: np.ndarray, first_record: int = 0) -> np.ndarray:
     out = np.full((len(images), *transformer.output_shape(images.shape[1:])), np.nan, np.float32)
-    transformer.transform_stack(images, transformer.draw(first_record, len(images)), out)
+    transformer.transform_stack(images, transformer.draw(first_record + np.arange(len(images))), out)
     return out
 
 
@@ -92,7 +92,7 @@ def test_floats_and_single_records_go_through_the_same_formula() -> None:
     images = pixels(5, SHAPE).astype(np.float32)
     transformer = Transformer(param(crop_size=5, mirror=True, scale=2, mean_value=[7]), TRAIN, seed=(1, 1))
     out = np.empty((5, 3, 5, 5), np.float32)
-    for image, bits, one in zip(images, transformer.draw(0, 5), out, strict=True):
+    for image, bits, one in zip(images, transformer.draw(np.arange(5)), out, strict=True):
         transformer.transform(image, bits, one)
     np.testing.assert_array_equal(out, apply(transformer, images))
 
