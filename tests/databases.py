@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import lmdb
 import numpy as np
@@ -61,6 +62,6 @@ def data_text(
     )
 
 
-def layer_from_text(text: str, **context: int) -> Layer:
+def layer_from_text(text: str, **context: Any) -> Layer:
     param = text_format.Parse(text, caffe_pb2.LayerParameter())
     return create_layer(param, [], BuildContext(path="net.prototxt", **context))

@@ -5,11 +5,14 @@ torchrun takes Ctrl-C and hang-ups for the end; here they are the root's, who st
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -17,47 +20,47 @@ from torch import multiprocessing
 
 from caffe_compat.cli.common import DONE, FAILED, command
 from caffe_compat.glog import log_files, log_to_file
-from caffe_compat.solver.ranks import Seat
+from caffe_compat.solver.ranks import LostRankError, Seat
 
 _Task = TypeVar("_Task")
+_GRACE = 10.0  # seconds until one that has lost another ends too: the one with the reason shall be found first
 
 
 def run_on_each(count: int, function: Callable[[_Task, Seat], int], task: _Task) -> int:
     """Call ``function(task, seat)`` in ``count`` new processes; function and task must be picklable.
 
-    When one fails the others are ended. Returns an exit code: of those that failed the highest, else 0.
+    When one fails the others are ended. Returns an exit code: that of the first that failed, else 0.
     """
+    logging.getLogger("torch.multiprocessing.spawn").setLevel(logging.ERROR)  # that it ends the others
     with tempfile.TemporaryDirectory() as folder:
-        seats = (count, f"file://{folder}/meeting")
-        processes = multiprocessing.start_processes(
-            _begin, (function, task, *seats, log_files()), nprocs=count, join=False, start_method="spawn"
-        )
-        _forward_to(processes.processes[0].pid)
-        try:
-            while not processes.join():
-                pass
-        except multiprocessing.ProcessExitedException:
-            return max([process.exitcode for process in processes.processes if process.exitcode > 0], default=FAILED)
-        finally:
-            for number in _FORWARDED:
-                signal.signal(number, signal.SIG_DFL)
+        arguments = (function, task, count, f"file://{folder}/meeting", log_files())
+        processes = multiprocessing.start_processes(_begin, arguments, nprocs=count, join=False, start_method="spawn")
+        with _signals_go_to(processes.processes[0].pid):
+            try:
+                while not processes.join():
+                    pass
+            except multiprocessing.ProcessExitedException as exc:
+                if exc.signal_name is None:
+                    return exc.exit_code
+                print(f"process {exc.error_index} of {count} was ended by {exc.signal_name}", file=sys.stderr)
+                return FAILED
     return DONE
 
 
-_FORWARDED = (signal.SIGINT, signal.SIGHUP)
-
-
-def _forward_to(pid: int) -> None:
-    """From now on Ctrl-C and hang-ups are for the process ``pid``."""
+@contextlib.contextmanager
+def _signals_go_to(pid: int) -> Iterator[None]:
+    """Ctrl-C and hang-ups that come to this process while the block runs are for the process ``pid``."""
 
     def forward(number: int, frame: FrameType | None) -> None:
-        try:
+        with contextlib.suppress(ProcessLookupError):  # it has just ended
             os.kill(pid, number)
-        except ProcessLookupError:
-            pass  # it has just ended
 
-    for number in _FORWARDED:
-        signal.signal(number, forward)
+    before = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _begin(
@@ -69,6 +72,14 @@ def _begin(
         for path in logs:
             log_to_file(path)
     seat = Seat(rank, count, rank, count, meeting)
-    code = command(lambda _: function(task, seat))()
+
+    def run(_: object) -> int:
+        try:
+            return function(task, seat)
+        except LostRankError:
+            time.sleep(_GRACE)
+            return FAILED
+
+    code = command(run)()
     if code != DONE:
         sys.exit(code)

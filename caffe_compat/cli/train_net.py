@@ -50,21 +50,22 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse(argv)
+    task = args, read_parameters(args)
     seat = seat_of_torchrun()
     gpus = gpus_of_flag(args.gpu)
     if seat is None and len(gpus) > 1:
-        return run_on_each(len(gpus), train, args)
-    return train(args, seat)
+        return run_on_each(len(gpus), train, task)
+    return train(task, seat)
 
 
-def train(args: argparse.Namespace, seat: Seat | None) -> int:
-    """Train in this process, alone or as one of several."""
+def train(task: tuple[argparse.Namespace, SolverParameter], seat: Seat | None) -> int:
+    """Train as flags and solver say in this process, alone or as one of several."""
+    args, param = task
     let_python_layers_import_caffe()
     if seat is not None:
         share_cores(seat.local_count)
         if seat.rank > 0:
             set_up_logging(level=logging.ERROR)  # what there is to tell the root tells
-    param = read_parameters(args)
     device = choose_device(args.gpu, param, seat)
     with join(seat, device) as ranks:
         with ranks.root_first():

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -74,6 +75,10 @@ class JoinedRanks(Ranks):
         return int(carrier)
 
 
+class LostRankError(CaffeCompatError):
+    """Another process has ended; what was wrong with it, it has said itself."""
+
+
 @dataclass(frozen=True)
 class Seat:
     """What a process knows of the others before they meet.
@@ -106,7 +111,7 @@ def join(seat: Seat | None, device: torch.device) -> Iterator[Ranks]:
     """Meet the others, for as long as the block runs: over NCCL between GPUs, over Gloo between CPUs.
 
     All must come to the block's end, unless it is left by an exception.
-    Raises: CaffeCompatError if another one ends before its time.
+    Raises: LostRankError if another one ends before its time.
     """
     if seat is None:
         yield Ranks()
@@ -123,7 +128,7 @@ def join(seat: Seat | None, device: torch.device) -> Iterator[Ranks]:
         ranks.told(0)  # while the root tests for the last time
     except RuntimeError as exc:
         if isinstance(exc, distributed.DistError) or any(words in str(exc) for words in _LOST):
-            raise CaffeCompatError(f"process {seat.rank} of {seat.count}: another one has ended") from exc
+            raise LostRankError(f"process {seat.rank} of {seat.count}: another one has ended") from exc
         raise
     finally:
         distributed.destroy_process_group()
@@ -139,10 +144,12 @@ class SharedLoss(nn.Module):
         """The root's parameters become everybody's."""
         super().__init__()
         devices = [device] if device.type == "cuda" else None
-        # find_unused_parameters: a net may have losses of weight 0, or layers that no loss follows
-        self._shared = DistributedDataParallel(
-            _Loss(net), device_ids=devices, broadcast_buffers=False, find_unused_parameters=True
-        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*broadcast_buffers", FutureWarning)  # what follows is not in 2.11
+            # find_unused_parameters: a net may have losses of weight 0, or layers that no loss follows
+            self._shared = DistributedDataParallel(
+                _Loss(net), device_ids=devices, broadcast_buffers=False, find_unused_parameters=True
+            )
 
     def forward(self, is_last: bool) -> Tensor:
         """A scalar to go back from. Gradients are exchanged when ``is_last``; before, they add up."""

@@ -34,7 +34,9 @@ def test_solver_mode(gpus: None, text: str, device: str, log: pytest.LogCaptureF
     assert bool(warned) == (device == "cpu" and "GPU" in text)
 
 
-@pytest.mark.parametrize("gpus, flag, number", [(1, "all", 0), (3, "2", 2), (0, "", None)], indirect=["gpus"])
+@pytest.mark.parametrize(
+    "gpus, flag, number", [(1, "all", 0), (3, "2", 2), (3, "2,0", 2), (0, "", None)], indirect=["gpus"]
+)
 def test_flag(gpus: None, flag: str, number: int | None) -> None:
     assert gpu_of_flag(flag) == number
 
@@ -43,8 +45,7 @@ def test_flag(gpus: None, flag: str, number: int | None) -> None:
     "gpus, flag, problem",
     [
         (0, "0", "no CUDA device can be used here"),
-        (2, "all", "several GPUs is not supported yet"),
-        (2, "0,1", "several GPUs is not supported yet"),
+        (2, "0,0", "a GPU is named twice: '0,0'"),
         (2, "2", "expected 'all' or numbers from 0 to 1, got '2'"),
         (2, "-1", "expected 'all' or numbers from 0 to 1, got '-1'"),
         (2, "first", "got 'first'"),
