@@ -20,6 +20,7 @@ from caffe_compat.errors import CaffeCompatError, expected_got
 from caffe_compat.glog import set_up_logging
 from caffe_compat.proto.caffe_pb2 import Phase, SolverParameter
 from caffe_compat.prototxt import read_solver
+from caffe_compat.pycaffe.parallel import set_solver_count, set_solver_rank
 from caffe_compat.solver import Action, Solver, signal_actions
 from caffe_compat.solver.device import device_of_solver, gpus_of_flag
 from caffe_compat.solver.ranks import Seat, join, seat_of_torchrun
@@ -64,6 +65,8 @@ def train(task: tuple[argparse.Namespace, SolverParameter], seat: Seat | None) -
     let_python_layers_import_caffe()
     if seat is not None:
         share_cores(seat.local_count)
+        set_solver_count(seat.count)  # for Python layers that ask
+        set_solver_rank(seat.rank)
         if seat.rank > 0:
             set_up_logging(level=logging.ERROR)  # what there is to tell the root tells
     device = choose_device(args.gpu, param, seat)

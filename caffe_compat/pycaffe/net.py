@@ -68,6 +68,11 @@ class Net:
             net.load_weights(options["weights"])
         self._wrap(net, follows_mode=True)
 
+    @property
+    def layerwise(self) -> LayerwiseNet:
+        """The net that this one shows."""
+        return self._net
+
     @classmethod
     def of(cls, net: LayerwiseNet) -> Net:
         """The face of a solver's net, which stays on the solver's device."""

@@ -14,6 +14,7 @@ from caffe_compat.prototxt import read_solver
 from caffe_compat.pycaffe.layerwise import LayerwiseNet
 from caffe_compat.pycaffe.mode import current_device
 from caffe_compat.pycaffe.net import Net
+from caffe_compat.pycaffe.parallel import NCCL, place
 from caffe_compat.solver import solver as training
 from caffe_compat.solver.updater import Updater
 
@@ -34,7 +35,7 @@ class _LayerwiseSolver(training.Solver):
     test_nets: list[LayerwiseNet]  # type: ignore[assignment]
 
     def __init__(self, param: SolverParameter, path: str | None) -> None:
-        super().__init__(param, path=path, device=current_device())
+        super().__init__(param, path=path, device=current_device(), ranks=place())
         self._updater = _VisibleUpdater(self.net.learnable_params, self.param)
         self.on_start: list[Callback] = []
         self.on_gradients_ready: list[Callback] = []
@@ -54,6 +55,9 @@ class _LayerwiseSolver(training.Solver):
             callback()
         self.net.write_back_parameters()
         return loss
+
+    def _share_loss(self) -> None:
+        """An ``NCCL`` among the callbacks shares the gradients."""
 
     def _backward(self, loss: Tensor) -> None:
         self.net.run_backward(len(self.net.proto.layer) - 1)
@@ -128,8 +132,17 @@ class Solver:
         """Let ``net`` use the memory of the train net's parameters. Raises: WeightsError."""
         net.share_with(self.net)
 
-    def add_callback(self, on_start: Callback, on_gradients_ready: Callback) -> None:
-        """Have two functions called in every iteration: before its passes, and between them and the update."""
+    def add_callback(self, on_start: Callback | NCCL, on_gradients_ready: Callback | None = None) -> None:
+        """Have two functions called in every iteration: before its passes, and between them and the update.
+
+        Or have gradients shared with other solvers, given an ``NCCL`` alone.
+        Raises: TypeError for one function alone.
+        """
+        if isinstance(on_start, NCCL):
+            self._solver.on_gradients_ready.append(on_start.on_gradients_ready)
+            return
+        if on_gradients_ready is None:
+            raise TypeError("add_callback: expected two functions, or an NCCL")
         self._solver.on_start.append(on_start)
         self._solver.on_gradients_ready.append(on_gradients_ready)
 

@@ -117,14 +117,6 @@ REFUSED = {
         get_layer_label get_layer_lr_mult get_pooling_types_dict""",
 }
 
-CALLED = {  # what is there by name, and raises when it is used
-    "NCCL(None, '')": lambda: caffe.NCCL(None, ""),
-    "NCCL.new_uid()": lambda: caffe.NCCL.new_uid(),
-    "set_solver_count(2)": lambda: caffe.set_solver_count(2),
-    "set_solver_rank(1)": lambda: caffe.set_solver_rank(1),
-    "set_multiprocess(True)": lambda: caffe.set_multiprocess(True),
-}
-
 
 def find(module: str, name: str) -> Any:
     """``name``, dotted or not, of a module of the face."""
@@ -164,20 +156,6 @@ def test_a_name_that_is_not_here_says_why(module: str, name: str) -> None:
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = found.nothing
     assert f"`{name}`" in (ROOT / "docs/deviations.md").read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize("call", CALLED)
-def test_several_gpus_are_refused(call: str) -> None:
-    with pytest.raises(RuntimeError, match="training on several GPUs at once is not supported"):
-        CALLED[call]()
-
-
-def test_one_solver() -> None:
-    """What a script asks and sets that trains on one GPU."""
-    caffe.set_solver_count(1)
-    caffe.set_solver_rank(0)
-    caffe.set_multiprocess(False)
-    assert (caffe.solver_count(), caffe.solver_rank(), caffe.has_nccl()) == (1, 0, False)
 
 
 MODULES = "classifier coord_map detector draw io net_spec proto proto.caffe_pb2 pycaffe _caffe"
