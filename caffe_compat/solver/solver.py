@@ -32,7 +32,7 @@ from caffe_compat.solver.scores import MeanScores
 from caffe_compat.solver.signals import Action, ActionRequest
 from caffe_compat.solver.snapshots import check_writable, find_learned_net, snapshot_files, snapshot_prefix
 from caffe_compat.solver.updater import Updater
-from caffe_compat.weights import SolverState, read_solverstate, save_weights, write_solverstate
+from caffe_compat.weights import SolverState, check_hdf5_can_hold, read_solverstate, save_weights, write_solverstate
 
 log = logging.getLogger("caffe_compat")
 
@@ -82,8 +82,6 @@ class Solver:
         log.info("Initializing solver from parameters: \n%s", to_text(self.param).rstrip("\n"))
         check_options(self.param, self.path)
         self.ranks = ranks or Ranks()
-        if self.param.snapshot and self.ranks.is_root:
-            check_writable(self.param.snapshot_prefix, self.path)
         self.device = device_of_solver(self.param) if device is None else torch.device(device)
         if self.param.random_seed >= 0:
             torch.manual_seed(self.param.random_seed + self.ranks.rank)
@@ -92,6 +90,8 @@ class Solver:
         if self.ranks.is_root:
             self.test_nets = build_test_nets(self.param, self.path, self.net, self.device, self.net_class)
         self.iter = 0
+        if self.param.snapshot:
+            self._check_snapshots()
         self.action_request: ActionRequest = lambda: Action.NONE
         self._current_step = 0
         self._stopping = False
@@ -117,8 +117,8 @@ class Solver:
         """
         log.info("Solving %s", self.net.name)
         log.info("Learning Rate Policy: %s", self.param.lr_policy)
-        if self.param.snapshot_after_train and self.ranks.is_root:
-            check_writable(self.param.snapshot_prefix, self.path)
+        if self.param.snapshot_after_train:
+            self._check_snapshots()
         if snapshot is not None:
             log.info("Restoring previous solver status from %s", snapshot)
             self.restore(snapshot)
@@ -276,7 +276,7 @@ class Solver:
 
         ``snapshot_format: HDF5`` adds ``.h5`` to both. Returns the solver state's path.
         """
-        check_writable(self.param.snapshot_prefix, self.path)
+        self._check_snapshots()
         model, state = snapshot_files(self.param, self.iter)
         kind = "HDF5" if self.param.snapshot_format == SolverParameter.HDF5 else "binary proto"
         log.info("Snapshotting to %s file %s", kind, model)
@@ -285,6 +285,13 @@ class Solver:
         history = [blob.cpu().numpy() for blob in self.history]
         write_solverstate(state, SolverState(self.iter, history, model, self._current_step))
         return state
+
+    def _check_snapshots(self) -> None:
+        """Raises: CaffeCompatError if no snapshot could be written."""
+        if self.ranks.is_root:
+            check_writable(self.param.snapshot_prefix, self.path)
+            if self.param.snapshot_format == SolverParameter.HDF5:
+                check_hdf5_can_hold(self.net, snapshot_files(self.param, self.iter)[0])
 
     def restore(self, path: str | os.PathLike[str]) -> None:
         """Go on from a solver state: its weights file, the history and the iteration. Data start over, as in Caffe.

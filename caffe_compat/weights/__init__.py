@@ -11,7 +11,7 @@ from caffe_compat.weights.blobs import (
 from caffe_compat.weights.caffemodel import save_caffemodel
 from caffe_compat.weights.copying import copy_weights
 from caffe_compat.weights.files import read_caffemodel, read_layers, save_weights, write_layers
-from caffe_compat.weights.hdf5 import read_hdf5_layers, save_hdf5
+from caffe_compat.weights.hdf5 import check_hdf5_can_hold, read_hdf5_layers, save_hdf5
 from caffe_compat.weights.solverstate import SolverState, read_solverstate, write_solverstate
 from caffe_compat.weights.stored import StoredLayer
 
@@ -19,6 +19,7 @@ __all__ = [
     "SolverState",
     "StoredBlob",
     "StoredLayer",
+    "check_hdf5_can_hold",
     "copy_weights",
     "read_blob",
     "read_blobproto_file",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -48,9 +48,9 @@ def save_hdf5(net: NetWithLayers, path: PathLike, diffs: Mapping[Tensor, Tensor]
     Raises: WeightsError if two layers have one name, for which Caffe ends the process: the name is the layer's group.
     Source: Net::ToHDF5, src/caffe/net.cpp.
     """
+    check_hdf5_can_hold(net, path)
     borrowed = borrowed_blobs(net)
     names = [param.name for param in net.proto.layer]
-    _check_names_differ(names, path)
     with _create(path) as file:
         for name, layer in zip(names, net.layers_in_order, strict=True):
             data = file.require_group("data").require_group(name)
@@ -59,6 +59,19 @@ def save_hdf5(net: NetWithLayers, path: PathLike, diffs: Mapping[Tensor, Tensor]
                     _write(data, index, to_numpy(blob))
                 if diffs is not None:
                     _write(file.require_group("diff").require_group(name), index, diff_of(owner, blob, diffs))
+
+
+def check_hdf5_can_hold(net: NetWithLayers, path: PathLike) -> None:
+    """Raises: WeightsError if ``save_hdf5`` cannot write the net: two layers have one name, or there is no h5py."""
+    try:
+        _h5py()
+    except WeightsError as exc:
+        raise WeightsError(exc.problem, path=os.fspath(path)) from exc
+    names = [param.name for param in net.proto.layer]
+    repeated = next((name for name in names if names.count(name) > 1), None)
+    if repeated is not None:
+        problem = f"HDF5 holds one layer of a name, the net has {names.count(repeated)}; a binary file holds them all"
+        raise WeightsError(problem, path=os.fspath(path), layer=repeated)
 
 
 def read_hdf5_state(path: PathLike) -> tuple[int, str, int, list[Array]]:
@@ -125,13 +138,6 @@ def _create(path: PathLike) -> Iterator[Any]:
         raise WeightsError(exc.problem, path=os.fspath(path)) from exc
     except (TypeError, ValueError) as exc:  # h5py about a name
         raise WeightsError(f"HDF5 cannot hold it: {exc}", path=os.fspath(path)) from exc
-
-
-def _check_names_differ(names: Sequence[str], path: PathLike) -> None:
-    repeated = next((name for name in names if names.count(name) > 1), None)
-    if repeated is not None:
-        problem = f"HDF5 holds one layer of a name, the net has {names.count(repeated)}; a binary file holds them all"
-        raise WeightsError(problem, path=os.fspath(path), layer=repeated)
 
 
 # --- groups and datasets ------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from tiny_nets import CLASSIFIER, feed, make_solver, weights
+from tiny_nets import CLASSIFIER, LEAST_SQUARES, feed, make_solver, weights
 
 from caffe_compat.errors import CaffeCompatError, PrototxtError, WeightsError
 from caffe_compat.proto.caffe_pb2 import NetParameter, SolverParameter
@@ -94,6 +94,17 @@ def test_a_place_that_cannot_be_written_is_found_before_training() -> None:
         make_solver('snapshot: 5 snapshot_prefix: "no/where"')
     solver = make_solver('max_iter: 3 snapshot_after_train: true snapshot_prefix: "no/where"')
     with pytest.raises(PrototxtError, match="Cannot write"):
+        solver.solve()
+    assert solver.iter == 0
+
+
+def test_a_net_that_hdf5_cannot_hold_is_found_before_training(tmp_path: Path) -> None:
+    namesakes = LEAST_SQUARES.replace('name: "flat"', 'name: "ip"')
+    options = f'snapshot_format: HDF5 snapshot_prefix: "{tmp_path}/x" '
+    with pytest.raises(WeightsError, match='layer "ip": HDF5 holds one layer of a name, the net has 2'):
+        make_solver(f"{options} snapshot: 5", namesakes)
+    solver = make_solver(f"{options} max_iter: 3 snapshot_after_train: true", namesakes)
+    with pytest.raises(WeightsError, match="HDF5 holds one layer of a name"):
         solver.solve()
     assert solver.iter == 0
 
