@@ -22,6 +22,8 @@ BOTTOM_UP, FORWARD, GLC = "bottom-up", "forward correction", "GLC"
 CONSTANT_TYPES = "ours, p(z|x) constant"
 OURS_RANDOM, BOTTOM_UP_RANDOM = "ours, p(y|x) from random", "bottom-up, from random"
 TYPES_OF_CLASS_RANDOM = "ours, p(z|x) of the class, from random"
+BOTTOM_UP_THEN_CLEAN = "bottom-up, from random, then clean"
+TYPES_OF_CLASS_THEN_CLEAN = "ours, p(z|x) of the class, from random, then clean"
 
 _QUICK = (("conv1", "conv2", "conv3"), ("ip1", "ip2"))
 _CAFFENET = (("conv1", "conv2", "conv3", "conv4", "conv5"), ("fc6", "fc7"))
@@ -250,14 +252,23 @@ RECIPES: dict[str, Recipe] = {
                 *(_cifar10n.clean(), _cifar10n.ntype()),
                 *(_cifar10n.noisy_as_truth_random(), _cifar10n.bottom_up_random(), _ABLATIONS[OURS_RANDOM][1]),
                 _cifar10n.joint("ours_types_of_class_random", types_of_class, clean=None, types=False),
+                _cifar10n.then_clean("noisy_then_clean", "noisy_as_truth_random", _FINE_TUNE),
+                _cifar10n.then_clean("bottom_up_then_clean", "bottom_up_random", _FINE_TUNE),
+                _cifar10n.then_clean(
+                    "ours_types_of_class_then_clean", "ours_types_of_class_random", _FINE_TUNE, joint=True
+                ),
             ),
             rows=(
                 Row(NOISY_RANDOM, "clean and noisy alike", "noisy_as_truth_random"),
                 Row(BOTTOM_UP_RANDOM, "clean and noisy", "bottom_up_random"),
                 Row(OURS_RANDOM, "clean, noisy and noise type, p(z|x) from its own net", "ours_random"),
                 Row(TYPES_OF_CLASS_RANDOM, "clean, noisy and noise type", "ours_types_of_class_random"),
+                Row(NOISY_THEN_CLEAN, "clean alone, from noisy as truth", "noisy_then_clean"),
+                Row(BOTTOM_UP_THEN_CLEAN, "clean alone, from bottom-up", "bottom_up_then_clean"),
+                Row(TYPES_OF_CLASS_THEN_CLEAN, "clean alone, from ours", "ours_types_of_class_then_clean"),
             ),
             compare=(
+                *((TYPES_OF_CLASS_THEN_CLEAN, other) for other in (NOISY_THEN_CLEAN, BOTTOM_UP_THEN_CLEAN)),
                 *((OURS_RANDOM, other) for other in (NOISY_RANDOM, BOTTOM_UP_RANDOM)),
                 *((TYPES_OF_CLASS_RANDOM, other) for other in (OURS_RANDOM, NOISY_RANDOM, BOTTOM_UP_RANDOM)),
             ),

@@ -40,8 +40,14 @@ class Family:
     def noisy_as_truth_random(self) -> Stage:
         return self.stage("noisy_as_truth_random", "noisy_as_truth")
 
-    def noisy_then_clean(self, *change: Edit) -> Stage:
-        return self.stage("noisy_then_clean", "clean", Start("noisy_as_truth_random"), change=change)
+    def then_clean(self, name: str, stage: str, *change: Edit, joint: bool = False) -> Stage:
+        """The clean net, from what an earlier stage learned.
+
+        Args:
+            joint: whether that stage is a ``joint`` one.
+        """
+        renames = {new: old for old, new in _rename(self._layers, "_clean").items()} if joint else {}
+        return self.stage(name, "clean", Start(stage, renames), change=change)
 
     def bottom_up(self, clean: str = "clean") -> Stage:
         return self.stage("bottom_up", None, Start(clean))
@@ -81,7 +87,7 @@ class Family:
             self.joint(),
             self.bottom_up(),
             self.noisy_as_truth_random(),
-            self.noisy_then_clean(fine_tune),
+            self.then_clean("noisy_then_clean", "noisy_as_truth_random", fine_tune),
             *self.corrected(),
         )
 
