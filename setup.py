@@ -51,7 +51,7 @@ def extension() -> CppExtension:
 
 
 class WithNets(build_py):
-    """The modules, and the recipes' nets and solvers where ``experiments/repository.py`` looks for them.
+    """The modules, and the recipes' nets and solvers where ``caffe_compat/repository.py`` looks for them.
 
     An editable install has them in the checkout.
     """

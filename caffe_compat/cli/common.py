@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import functools
 import io
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
@@ -12,6 +13,7 @@ from typing import Any, NoReturn
 from caffe_compat.cli.hints import hint
 from caffe_compat.errors import CaffeCompatError
 from caffe_compat.glog import set_up_logging
+from caffe_compat.repository import REPOSITORY
 
 DONE, FAILED, WRONG_USAGE = 0, 1, 2
 
@@ -128,5 +130,12 @@ def _text(problem: BaseException) -> str:
 
 
 def _report(problem: object, code: int) -> int:
-    print(problem, file=sys.stderr)
+    print(as_called_here(str(problem)), file=sys.stderr)
     return code
+
+
+def as_called_here(text: str) -> str:
+    """``text`` with each ``tools/NAME.py`` called what it is called where the package is installed without tools/."""
+    if (REPOSITORY / "tools").is_dir():
+        return text
+    return re.sub(r"\btools/(\w+)\.py\b", r"caffe_compat_\1", text)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from caffe_compat.cli import common
+
 ROOT = Path(__file__).parents[2]
 TOOLS = {path.stem: path.read_text() for path in (ROOT / "tools").glob("*.py")}
 COMMANDS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
@@ -25,3 +27,10 @@ def test_a_command_runs_the_main_of_its_tool(command: str):
     module, function = COMMANDS[command].split(":")
     inspect.signature(getattr(importlib.import_module(module), function)).bind()  # a command calls it with nothing
     assert f"from {module} import {function}\n" in TOOLS[command.removeprefix("caffe_compat_")]
+
+
+def test_messages_name_the_commands_where_there_is_no_tools_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    text = "no index there; tools/mix_datasets.py makes one, mytools/a.py does not"
+    assert common.as_called_here(text) == text
+    monkeypatch.setattr(common, "REPOSITORY", tmp_path)
+    assert common.as_called_here(text) == "no index there; caffe_compat_mix_datasets makes one, mytools/a.py does not"

@@ -16,9 +16,9 @@ from pathlib import Path
 from caffe_compat.evaluation.experiments.catalogue import RECIPES
 from caffe_compat.evaluation.experiments.identity import settings_digest
 from caffe_compat.evaluation.experiments.jobs import Job
-from caffe_compat.evaluation.experiments.repository import REPOSITORY
 from caffe_compat.evaluation.experiments.results import Result, parse_result
 from caffe_compat.evaluation.experiments.table import Table
+from caffe_compat.repository import REPOSITORY
 
 RESULTS = REPOSITORY / "docs" / "results"
 TABLE = re.compile(r"(<!-- table: (\w+) seeds (\d+) -->\n)(.*?)(<!-- end of table -->)", re.DOTALL)

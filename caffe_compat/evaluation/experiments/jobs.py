@@ -12,10 +12,10 @@ from google.protobuf.message import Message
 from caffe_compat.datasets import layout
 from caffe_compat.errors import PrototxtError
 from caffe_compat.evaluation.experiments.recipes import Recipe, Stage
-from caffe_compat.evaluation.experiments.repository import REPOSITORY
 from caffe_compat.files import atomic_path
 from caffe_compat.proto import caffe_pb2
 from caffe_compat.prototxt import read_net, read_solver, to_text
+from caffe_compat.repository import REPOSITORY
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ from caffe_compat.datasets.class_names import read_names
 from caffe_compat.errors import DataError, expected_got
 from caffe_compat.evaluation.experiments import edits
 from caffe_compat.evaluation.experiments.jobs import replace_root
-from caffe_compat.evaluation.experiments.repository import REPOSITORY
 from caffe_compat.files import atomic_directory
 from caffe_compat.proto import caffe_pb2
 from caffe_compat.proto.caffe_pb2 import NetParameter, SolverParameter
 from caffe_compat.prototxt import read_net, read_solver, to_text
+from caffe_compat.repository import REPOSITORY
 
 NETS = ("clean", "ntype", "noisy_as_truth", "bottom_up", "ours")
 LARGEST_BATCH, SMALLEST_BATCH = 100, 20

@@ -18,10 +18,10 @@ from caffe_compat.evaluation.experiments import catalogue
 from caffe_compat.evaluation.experiments import chain as chains
 from caffe_compat.evaluation.experiments.chain import Chain
 from caffe_compat.evaluation.experiments.estimated_transition import predictions
-from caffe_compat.evaluation.experiments.repository import REPOSITORY
 from caffe_compat.label_noise.transitions import anchor_transition, gold_transition
 from caffe_compat.proto import caffe_pb2
 from caffe_compat.prototxt import read_solver, to_text
+from caffe_compat.repository import REPOSITORY
 from caffe_compat.weights import read_blobproto_file, read_caffemodel
 
 ASKED_FOR = ("ours", "glc", "forward")

@@ -10,12 +10,12 @@ from caffe_compat.errors import CaffeCompatError, PrototxtError
 from caffe_compat.evaluation.experiments import edits
 from caffe_compat.evaluation.experiments.catalogue import RECIPES
 from caffe_compat.evaluation.experiments.jobs import recipe_messages, replace_root
-from caffe_compat.evaluation.experiments.repository import REPOSITORY
 from caffe_compat.evaluation.experiments.simpler_types import constant_types, types_of_class
 from caffe_compat.evaluation.experiments.switches import SWITCHES, with_switches
 from caffe_compat.proto import caffe_pb2
 from caffe_compat.prototxt import filter_net, read_net, read_solver
 from caffe_compat.prototxt.deploy import NOISY_LABEL_LOSS
+from caffe_compat.repository import REPOSITORY
 from caffe_compat.weights import read_blobproto_file
 
 

@@ -14,8 +14,8 @@ import torch
 from caffe_compat import Net
 from caffe_compat.evaluation.experiments.catalogue import RECIPES
 from caffe_compat.evaluation.experiments.jobs import recipe_messages, replace_root
-from caffe_compat.evaluation.experiments.repository import REPOSITORY
 from caffe_compat.prototxt.deploy import with_inputs
+from caffe_compat.repository import REPOSITORY
 from caffe_compat.solver.updater import Updater
 
 BATCH, ITERATIONS = 12, 12

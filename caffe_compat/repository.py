@@ -15,4 +15,4 @@ def root_of(package: Path) -> Path:
     return shipped if shipped.is_dir() else package.parent
 
 
-REPOSITORY = root_of(Path(__file__).resolve().parents[2])
+REPOSITORY = root_of(Path(__file__).resolve().parent)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from caffe_compat.evaluation.experiments.repository import REPOSITORY, root_of
+from caffe_compat.repository import REPOSITORY, root_of
 
-CHECKOUT = Path(__file__).resolve().parents[3]
+CHECKOUT = Path(__file__).resolve().parents[1]
 
 # Every recipe's stages and every model of make_nets, read by an installed package.
 PROGRAM = """
