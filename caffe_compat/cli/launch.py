@@ -12,7 +12,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -23,6 +23,7 @@ from caffe_compat.glog import log_files, log_to_file
 from caffe_compat.solver.ranks import LostRankError, Seat
 
 _Task = TypeVar("_Task")
+_FOR_THE_ROOT = (signal.SIGINT, signal.SIGHUP)
 _GRACE = 10.0  # seconds until one that has lost another ends too: the one with the reason shall be found first
 
 
@@ -32,35 +33,46 @@ def run_on_each(count: int, function: Callable[[_Task, Seat], int], task: _Task)
     When one fails the others are ended. Returns an exit code: that of the first that failed, else 0.
     """
     logging.getLogger("torch.multiprocessing.spawn").setLevel(logging.ERROR)  # that it ends the others
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _signals_for(children := []):
         arguments = (function, task, count, f"file://{folder}/meeting", log_files())
-        processes = multiprocessing.start_processes(_begin, arguments, nprocs=count, join=False, start_method="spawn")
-        with _signals_go_to(processes.processes[0].pid):
-            try:
-                while not processes.join():
-                    pass
-            except multiprocessing.ProcessExitedException as exc:
-                if exc.signal_name is None:
-                    return exc.exit_code
-                print(f"process {exc.error_index} of {count} was ended by {exc.signal_name}", file=sys.stderr)
-                return FAILED
+        with _blocked(_FOR_THE_ROOT):  # a new process has the mask too, until it can do something about a signal
+            processes = multiprocessing.start_processes(_begin, arguments, count, join=False, start_method="spawn")
+            children += processes.pids()
+        try:
+            while not processes.join():
+                pass
+        except multiprocessing.ProcessExitedException as exc:
+            if exc.signal_name is None:
+                return exc.exit_code
+            print(f"process {exc.error_index} of {count} was ended by {exc.signal_name}", file=sys.stderr)
+            return FAILED
     return DONE
 
 
 @contextlib.contextmanager
-def _signals_go_to(pid: int) -> Iterator[None]:
-    """Ctrl-C and hang-ups that come to this process while the block runs are for the process ``pid``."""
+def _signals_for(children: list[int]) -> Iterator[None]:
+    """While the block runs, Ctrl-C and hang-ups are for the first of the processes, SIGTERM is for all of them."""
 
-    def forward(number: int, frame: FrameType | None) -> None:
-        with contextlib.suppress(ProcessLookupError):  # it has just ended
-            os.kill(pid, number)
+    def hand_on(number: int, frame: FrameType | None) -> None:
+        for pid in children if number == signal.SIGTERM else children[:1]:
+            with contextlib.suppress(ProcessLookupError):  # it has just ended
+                os.kill(pid, number)
 
-    before = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGHUP)}
+    before = {number: signal.signal(number, hand_on) for number in (*_FOR_THE_ROOT, signal.SIGTERM)}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _blocked(signals: Collection[signal.Signals]) -> Iterator[None]:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _begin(
@@ -74,12 +86,14 @@ def _begin(
     seat = Seat(rank, count, rank, count, meeting)
 
     def run(_: object) -> int:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _FOR_THE_ROOT)
         try:
             return function(task, seat)
         except LostRankError:
             time.sleep(_GRACE)
-            return FAILED
+            raise
 
     code = command(run)()
     if code != DONE:
-        sys.exit(code)
+        sys.stderr.flush()
+        os._exit(code)  # without NCCL's farewell, which would wait for the others

@@ -10,6 +10,7 @@ import signal
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from multiprocessing import current_process
 from typing import Any
 
 import cv2
@@ -47,14 +48,14 @@ def share_cores(processes: int) -> None:
 def choose_workers(values_per_batch: int, encoded: bool, prefetch: int) -> int:
     """What ``set_num_workers`` said, else as many worker processes as are worth their while.
 
-    None for small raw records (labels, CIFAR), on one core, or where shared memory is too small for the batches on
-    their way (Docker gives 64 MB unless told otherwise); else half as many as there are cores, 2 to 8, or this
-    process's part of them.
+    None for small raw records (labels, CIFAR), on one core, in a process that may start no other (``daemon``), or where
+    shared memory is too small for the batches on their way (Docker gives 64 MB unless told otherwise); else half as
+    many as there are cores, 2 to 8, or this process's part of them.
     """
     if _workers is not None:
         return _workers
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if cores < 2 or (not encoded and values_per_batch <= _CHEAP_VALUES):
+    if cores < 2 or current_process().daemon or (not encoded and values_per_batch <= _CHEAP_VALUES):
         return 0
     workers = max(_FEWEST_WORKERS, min(_MOST_WORKERS, cores // 2 // _processes))
     batches_on_their_way = max(prefetch, workers) + workers

@@ -69,6 +69,9 @@ class HDF5Output(Layer):
         self._path = self.param.hdf5_output_param.file_name
         if not self._path:
             raise self.error("expected the path of a file to write, got nothing", "hdf5_output_param.file_name")
+        if self.context.share.solver_count > 1:
+            problem = "several solvers would write one file; leave the layer out of the train net"
+            raise self.error(problem, "hdf5_output_param.file_name")
         for index, shape in enumerate(bottom_shapes):
             if len(shape) > _MOST_AXES:
                 raise self.error(expected_got(f"at most {_MOST_AXES} axes", shape_text(shape)), f"bottom[{index}]")

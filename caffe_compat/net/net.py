@@ -111,6 +111,17 @@ class Net(nn.Module):
         return [node.layer for node in self._nodes]
 
     @property
+    def all_learn(self) -> bool:
+        """Whether the net's text says that the loss depends on every parameter that learns.
+
+        Never so of a net with ``force_backward``, which lets all parameters take gradients, or with Python layers.
+        """
+        if self.proto.force_backward or any(param.type == "Python" for param in self.proto.layer):
+            return False
+        learning = (node for node in self._nodes if any(blob.requires_grad for blob in node.layer.blobs))
+        return all(node.runs_backward for node in learning)
+
+    @property
     def params(self) -> dict[str, list[Tensor]]:
         """Parameter blobs by layer, in Caffe's order and shape; layers without any are left out."""
         return {name: layer.shaped_blobs() for name, layer in self.layers.items() if len(layer.blobs)}

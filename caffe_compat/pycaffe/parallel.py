@@ -19,7 +19,7 @@ from torch import distributed
 
 from caffe_compat.errors import expected_got
 from caffe_compat.pycaffe.mode import current_device
-from caffe_compat.solver.ranks import Ranks
+from caffe_compat.solver.ranks import PATIENCE, Ranks
 
 if TYPE_CHECKING:
     from caffe_compat.pycaffe.solvers import Solver
@@ -93,7 +93,7 @@ class NCCL:
             raise ValueError(f"NCCL: {expected_got(f'a solver_rank below solver_count, {count}', rank)}")
         self._net, self._count = solver.net.layerwise, count
         backend = "nccl" if current_device().type == "cuda" else "gloo"
-        distributed.init_process_group(backend, init_method=uid, rank=rank, world_size=count)
+        distributed.init_process_group(backend, init_method=uid, rank=rank, world_size=count, timeout=PATIENCE)
         atexit.register(_leave)
 
     @staticmethod

@@ -21,15 +21,20 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from caffe_compat.data.batches import Share
-from caffe_compat.errors import CaffeCompatError
 from caffe_compat.net import Net
 
-_PATIENCE = timedelta(days=1)  # with a root that is testing
-_LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pipe")  # what Gloo says
+PATIENCE = timedelta(days=1)  # with a root that is testing
+_LOST = (  # what Gloo, NCCL and the meeting's store say
+    "Connection closed by peer",
+    "Connection reset by peer",
+    "Broken pipe",
+    "remote process exited",
+    "Connection was likely closed",
+)
 
 
 class Ranks:
-    """One process alone.
+    """The processes that train one net, as this one sees them: by default it is the only one.
 
     Attributes:
         rank: this process's number, from 0, which is the root.  count: how many there are.
@@ -75,7 +80,7 @@ class JoinedRanks(Ranks):
         return int(carrier)
 
 
-class LostRankError(CaffeCompatError):
+class LostRankError(ConnectionError):
     """Another process has ended; what was wrong with it, it has said itself."""
 
 
@@ -98,7 +103,7 @@ class Seat:
 
 def seat_of_torchrun() -> Seat | None:
     """The seat that torchrun gave this process, if it was started by it."""
-    if not distributed.is_torchelastic_launched():
+    if not distributed.is_available() or not distributed.is_torchelastic_launched():
         return None
     rank, count, local_rank, local_count = (
         int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
@@ -120,18 +125,19 @@ def join(seat: Seat | None, device: torch.device) -> Iterator[Ranks]:
         torch.cuda.set_device(device)
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     distributed.init_process_group(
-        backend, init_method=seat.meeting, rank=seat.rank, world_size=seat.count, timeout=_PATIENCE
+        backend, init_method=seat.meeting, rank=seat.rank, world_size=seat.count, timeout=PATIENCE
     )
     try:
         ranks = JoinedRanks()
         yield ranks
         ranks.told(0)  # while the root tests for the last time
-    except RuntimeError as exc:
-        if isinstance(exc, distributed.DistError) or any(words in str(exc) for words in _LOST):
+    except BaseException as exc:
+        if device.type == "cpu":  # NCCL's would wait for the others, who wait for this process
+            distributed.destroy_process_group()
+        if isinstance(exc, RuntimeError) and any(words in str(exc) for words in _LOST):
             raise LostRankError(f"process {seat.rank} of {seat.count}: another one has ended") from exc
         raise
-    finally:
-        distributed.destroy_process_group()
+    distributed.destroy_process_group()
 
 
 class SharedLoss(nn.Module):
@@ -140,15 +146,13 @@ class SharedLoss(nn.Module):
     Parameters that the loss does not depend on are left without a gradient.
     """
 
-    def __init__(self, net: Net, device: torch.device) -> None:
+    def __init__(self, net: Net) -> None:
         """The root's parameters become everybody's."""
         super().__init__()
-        devices = [device] if device.type == "cuda" else None
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*broadcast_buffers", FutureWarning)  # what follows is not in 2.11
-            # find_unused_parameters: a net may have losses of weight 0, or layers that no loss follows
-            self._shared = DistributedDataParallel(
-                _Loss(net), device_ids=devices, broadcast_buffers=False, find_unused_parameters=True
+            self._shared = DistributedDataParallel(  # no device_ids: they are for inputs, and there are none
+                _Loss(net), broadcast_buffers=False, find_unused_parameters=not net.all_learn
             )
 
     def forward(self, is_last: bool) -> Tensor:

@@ -167,7 +167,7 @@ class Solver:
         losses = []
         for left in reversed(range(self.param.iter_size)):
             self._backward(self._forward(is_last=left == 0))
-            if self.net.debug_info:
+            if self.net.debug_info and self.ranks.is_root:
                 log.error("%s", norms_line(self._updater.parameters))
             losses.append(self.net.loss.detach())
         return torch.stack(losses).mean()
@@ -176,7 +176,7 @@ class Solver:
         """Have the gradients shared from now on, if there is somebody to share them with."""
         learns = any(parameter.requires_grad for parameter in self._updater.parameters)
         if self.ranks.count > 1 and self._shared_loss is None and learns:
-            self._shared_loss = SharedLoss(self.net, self.device)
+            self._shared_loss = SharedLoss(self.net)
 
     def _forward(self, is_last: bool) -> Tensor:
         if self._shared_loss is not None:

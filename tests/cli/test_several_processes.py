@@ -97,6 +97,7 @@ def test_processes_of_torchrun_do_as_one_with_their_batches_together(tmp_path: P
     assert_same_weights(tmp_path / "several_iter_8.caffemodel", tmp_path / "one_iter_8.caffemodel")
     assert log.count("Optimization Done.") == 2, "the root alone tells, in the solver and in the tool"
     assert log.count("Testing net (#0)") == 3
+    assert "Warning" not in log
     assert read_solverstate(tmp_path / "several_iter_8.solverstate").iteration == 8
 
 
@@ -126,6 +127,17 @@ def test_ctrl_c_and_hang_ups_are_the_roots(tmp_path: Path) -> None:
     last = snapshots()[-1]
     assert (tmp_path / f"long_iter_{last}.caffemodel").exists()
     assert read_solverstate(tmp_path / f"long_iter_{last}.solverstate").iteration == last
+
+
+def test_sigterm_ends_all_of_them(tmp_path: Path) -> None:
+    solver = write_solver(tmp_path, "long", BATCH_SIZE, max_iter=10**6)
+    solver.write_text(solver.read_text() + "snapshot: 5")
+    process = start([sys.executable, "-c", LAUNCH], solver)
+    wait_for(lambda: list(tmp_path.glob("long_iter_*.solverstate")), process)
+    process.send_signal(signal.SIGTERM)
+    _, log = process.communicate(timeout=60)  # only when all that write to it have ended
+    assert process.returncode == 1
+    assert f"of {PROCESSES} was ended by SIGTERM" in log
 
 
 @pytest.mark.parametrize("damaged", [None, 13])

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -170,6 +171,16 @@ def test_the_default_number_of_workers(monkeypatch: pytest.MonkeyPatch) -> None:
         have_cores(monkeypatch, cores)
         assert [loader.choose_workers(size, False, 4) for size in (label, cifar, photographs)] == [0, 0, workers]
         assert loader.choose_workers(cifar, True, 4) == workers
+
+
+def test_processes_share_the_cores_and_daemons_start_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loader, "_SHARED_MEMORY", "/nowhere")
+    have_cores(monkeypatch, 16)
+    for processes, workers in ((1, 8), (2, 4), (8, 2)):
+        monkeypatch.setattr(loader, "_processes", processes)
+        assert loader.choose_workers(2**23, True, 4) == workers
+    monkeypatch.setattr(loader, "current_process", lambda: SimpleNamespace(daemon=True))
+    assert loader.choose_workers(2**23, True, 4) == 0
 
 
 def test_little_shared_memory_means_no_workers(

@@ -55,7 +55,7 @@ def solve(rank: int, folder: str, uid: str) -> None:
 def test_solvers_with_an_nccl_do_as_one(folder: Path) -> None:
     one = caffe.SGDSolver(str(folder / "one.prototxt"))
     one.step(STEPS)
-    multiprocessing.spawn(solve, (str(folder), caffe.NCCL.new_uid()), nprocs=SOLVERS)
+    multiprocessing.spawn(solve, (str(folder), caffe.NCCL.new_uid()), nprocs=SOLVERS, daemon=True)
     for rank in range(SOLVERS):
         weights = np.load(folder / f"{rank}.npy")
         np.testing.assert_allclose(weights, one.net.params["ip"][0].data, rtol=1e-4, atol=1e-6)
