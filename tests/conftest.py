@@ -10,6 +10,8 @@ import pytest
 import torch
 from tiny_data import make_tiny_data
 
+from caffe_compat.data import set_num_workers
+
 
 def log_as_it_was_at_first() -> None:
     logger = logging.getLogger("caffe_compat")
@@ -25,6 +27,14 @@ def log_as_before() -> Iterator[None]:
     log_as_it_was_at_first()
     yield
     log_as_it_was_at_first()
+
+
+@pytest.fixture
+def in_this_process() -> Iterator[None]:
+    """Layers read their images without worker processes."""
+    set_num_workers(0)
+    yield
+    set_num_workers(None)
 
 
 @pytest.fixture

@@ -27,7 +27,6 @@ from caffe_compat.cli import (
     train_net,
     upgrade_net_proto,
 )
-from caffe_compat.data import set_num_workers
 from caffe_compat.data.datum import decode_image
 from caffe_compat.data.imageset import ImageFormat, read_image
 from caffe_compat.data.jpeg_size import declared_size
@@ -36,11 +35,7 @@ from caffe_compat.errors import DataError, PrototxtError
 by_name = pytest.mark.parametrize("name", READERS)
 
 
-@pytest.fixture(autouse=True)
-def in_this_process() -> Iterator[None]:
-    set_num_workers(0)
-    yield
-    set_num_workers(None)
+pytestmark = pytest.mark.usefixtures("in_this_process")
 
 
 @pytest.fixture(scope="module")

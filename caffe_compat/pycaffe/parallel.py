@@ -12,6 +12,7 @@ import atexit
 import os
 import tempfile
 import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -27,20 +28,12 @@ if TYPE_CHECKING:
 _SEED = 0  # of reading orders that all solvers must agree on, where the solver file has no random_seed
 
 
-class _Place(Ranks):
-    """A process among others, none of whom is told anything: their gradients meet in ``NCCL``."""
-
-    def __init__(self, rank: int = 0, count: int = 1) -> None:
-        self.rank, self.count = rank, count
-        self.seed = _SEED if count > 1 else None
-
-
-_place = _Place()
+_place = Ranks()
 
 
 def place() -> Ranks:
-    """Where ``set_solver_count`` and ``set_solver_rank`` have put this process."""
-    return _place
+    """Where ``set_solver_count`` and ``set_solver_rank`` have put this process; nothing is told, but for ``NCCL``."""
+    return replace(_place, seed=_SEED if _place.count > 1 else None)
 
 
 def has_nccl() -> bool:
@@ -55,10 +48,9 @@ def solver_count() -> int:
 
 def set_solver_count(val: int) -> None:
     """Of this many solvers each reads its part of the records. Before a solver is made. Raises: ValueError below 1."""
-    global _place
     if val < 1:
         raise ValueError(f"set_solver_count: {expected_got('>= 1', val)}")
-    _place = _Place(_place.rank, val)
+    _place.count = val
 
 
 def solver_rank() -> int:
@@ -68,10 +60,9 @@ def solver_rank() -> int:
 
 def set_solver_rank(val: int) -> None:
     """Before a solver is made. Raises: ValueError below 0."""
-    global _place
     if val < 0:
         raise ValueError(f"set_solver_rank: {expected_got('>= 0', val)}")
-    _place = _Place(val, _place.count)
+    _place.rank = val
 
 
 def set_multiprocess(val: bool) -> None:

@@ -33,6 +33,7 @@ _LOST = (  # what Gloo, NCCL and the meeting's store say
 )
 
 
+@dataclass
 class Ranks:
     """The processes that train one net, as this one sees them: by default it is the only one.
 
@@ -42,7 +43,8 @@ class Ranks:
             its own.
     """
 
-    rank, count = 0, 1
+    rank: int = 0
+    count: int = 1
     seed: int | None = None
 
     @property
@@ -71,7 +73,7 @@ class JoinedRanks(Ranks):
     """The processes of torch's default process group, which must have a backend for the CPU. See ``join``."""
 
     def __init__(self) -> None:
-        self.rank, self.count = distributed.get_rank(), distributed.get_world_size()
+        super().__init__(distributed.get_rank(), distributed.get_world_size())
         self.seed = self.told(int(torch.randint(2**62, ())))
 
     def told(self, number: int) -> int:
@@ -140,7 +142,7 @@ def join(seat: Seat | None, device: torch.device) -> Iterator[Ranks]:
     distributed.destroy_process_group()
 
 
-class SharedLoss(nn.Module):
+class SharedLoss:
     """The loss of the net's next batch, whose gradients are the mean of all processes' after the backward pass.
 
     Parameters that the loss does not depend on are left without a gradient.
@@ -148,14 +150,13 @@ class SharedLoss(nn.Module):
 
     def __init__(self, net: Net) -> None:
         """The root's parameters become everybody's."""
-        super().__init__()
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*broadcast_buffers", FutureWarning)  # what follows is not in 2.11
             self._shared = DistributedDataParallel(  # no device_ids: they are for inputs, and there are none
                 _Loss(net), broadcast_buffers=False, find_unused_parameters=not net.all_learn
             )
 
-    def forward(self, is_last: bool) -> Tensor:
+    def __call__(self, is_last: bool) -> Tensor:
         """A scalar to go back from. Gradients are exchanged when ``is_last``; before, they add up."""
         with contextlib.nullcontext() if is_last else self._shared.no_sync():
             loss: Tensor = self._shared()

@@ -180,8 +180,7 @@ class Solver:
 
     def _forward(self, is_last: bool) -> Tensor:
         if self._shared_loss is not None:
-            loss: Tensor = self._shared_loss(is_last)
-            return loss
+            return self._shared_loss(is_last)
         self.net.forward_unfed()
         return self.net.loss
 
@@ -276,7 +275,7 @@ class Solver:
 
         ``snapshot_format: HDF5`` adds ``.h5`` to both. Returns the solver state's path.
         """
-        self._check_snapshots()
+        check_writable(self.param.snapshot_prefix, self.path)
         model, state = snapshot_files(self.param, self.iter)
         kind = "HDF5" if self.param.snapshot_format == SolverParameter.HDF5 else "binary proto"
         log.info("Snapshotting to %s file %s", kind, model)

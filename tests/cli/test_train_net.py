@@ -11,13 +11,13 @@ import sys
 import termios
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from caffe_logs import assert_same_messages, messages
+from waiting import wait_for
 
 from caffe_compat.cli.train_net import main, parse, read_parameters
 from caffe_compat.solver import Solver
@@ -189,13 +189,6 @@ class Terminal(threading.Thread):
         with contextlib.suppress(OSError), open(self._master, "rb", buffering=0) as master:
             while chunk := master.read(65536):
                 self.shown += chunk
-
-
-def wait_for(happened: Callable[[], object], process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 120
-    while not happened():
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_signals_and_progress_bar_on_a_terminal(golden_run: Path) -> None:

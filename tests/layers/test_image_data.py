@@ -17,12 +17,7 @@ from caffe_compat.errors import CaffeCompatError, DataError
 from caffe_compat.layers import Layer
 from caffe_compat.proto import caffe_pb2
 
-
-@pytest.fixture(autouse=True)
-def in_this_process() -> object:
-    set_num_workers(0)
-    yield
-    set_num_workers(None)
+pytestmark = pytest.mark.usefixtures("in_this_process")
 
 
 def write_list(folder: Path, count: int, size: tuple[int, int] = (4, 5)) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from windows import WINDOWS, in_this_process, picture, window_data, write_windows
+from windows import WINDOWS, picture, window_data, write_windows
 
 from caffe_compat import Net
 from caffe_compat.data import set_num_workers
@@ -21,7 +21,7 @@ from caffe_compat.layers import Layer
 from caffe_compat.proto import caffe_pb2
 from caffe_compat.weights import write_blobproto_file
 
-pytestmark = pytest.mark.usefixtures(in_this_process.__name__)
+pytestmark = pytest.mark.usefixtures("in_this_process")
 
 
 # --- the file ---------------------------------------------------------------------------------------------------

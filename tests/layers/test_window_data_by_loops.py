@@ -8,11 +8,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from windows import in_this_process, picture, window_data, write_windows
+from windows import picture, window_data, write_windows
 
 from caffe_compat.weights import write_blobproto_file
 
-pytestmark = pytest.mark.usefixtures(in_this_process.__name__)
+pytestmark = pytest.mark.usefixtures("in_this_process")
 
 # window_data_layer.cpp once more, pixel by pixel: load_batch's loops, with its names, in float32 where it has Dtype.
 

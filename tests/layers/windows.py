@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
-import pytest
 from databases import layer_from_text
 
-from caffe_compat.data import set_num_workers
 from caffe_compat.layers import Layer
-
-
-@pytest.fixture
-def in_this_process() -> Iterator[None]:
-    set_num_workers(0)
-    yield
-    set_num_workers(None)
 
 
 def picture(number: int, height: int = 20, width: int = 30) -> np.ndarray:

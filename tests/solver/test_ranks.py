@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from tiny_nets import CLASSIFIER, LEAST_SQUARES, make_solver
 
@@ -39,7 +41,7 @@ def test_all_learn_is_what_autograd_finds(net: str, more: str, all_learn: bool) 
     assert found == all_learn or "force_backward" in more
 
 
-def test_several_solvers_do_not_write_one_file(tmp_path: object) -> None:
+def test_several_solvers_do_not_write_one_file(tmp_path: Path) -> None:
     text = f"""layer {{ name: "in" type: "DummyData" top: "a" top: "b" dummy_data_param {{ shape {{ dim: 1 }} }} }}
         layer {{ name: "out" type: "HDF5Output" bottom: "a" bottom: "b"
                 hdf5_output_param {{ file_name: "{tmp_path}/out.h5" }} }}"""
