@@ -52,6 +52,9 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
         return super().parse_known_args(self._as_registered(sys.argv[1:] if args is None else args), namespace)
 
+    def format_help(self) -> str:
+        return as_called_here(super().format_help())
+
     def error(self, message: str) -> NoReturn:
         self.exit(WRONG_USAGE, f"{self.prog}: {message} (--help lists the options)\n")
 

@@ -82,6 +82,8 @@ class Solver:
         log.info("Initializing solver from parameters: \n%s", to_text(self.param).rstrip("\n"))
         check_options(self.param, self.path)
         self.ranks = ranks or Ranks()
+        if self.param.snapshot:
+            self._check_snapshot_folder()
         self.device = device_of_solver(self.param) if device is None else torch.device(device)
         if self.param.random_seed >= 0:
             torch.manual_seed(self.param.random_seed + self.ranks.rank)
@@ -91,7 +93,7 @@ class Solver:
             self.test_nets = build_test_nets(self.param, self.path, self.net, self.device, self.net_class)
         self.iter = 0
         if self.param.snapshot:
-            self._check_snapshots()
+            self._check_snapshot_format()
         self.action_request: ActionRequest = lambda: Action.NONE
         self._current_step = 0
         self._stopping = False
@@ -118,7 +120,8 @@ class Solver:
         log.info("Solving %s", self.net.name)
         log.info("Learning Rate Policy: %s", self.param.lr_policy)
         if self.param.snapshot_after_train:
-            self._check_snapshots()
+            self._check_snapshot_folder()
+            self._check_snapshot_format()
         if snapshot is not None:
             log.info("Restoring previous solver status from %s", snapshot)
             self.restore(snapshot)
@@ -285,12 +288,15 @@ class Solver:
         write_solverstate(state, SolverState(self.iter, history, model, self._current_step))
         return state
 
-    def _check_snapshots(self) -> None:
-        """Raises: CaffeCompatError if no snapshot could be written."""
+    def _check_snapshot_folder(self) -> None:
+        """Raises: PrototxtError if no snapshot could be written where ``snapshot_prefix`` says."""
         if self.ranks.is_root:
             check_writable(self.param.snapshot_prefix, self.path)
-            if self.param.snapshot_format == SolverParameter.HDF5:
-                check_hdf5_can_hold(self.net, snapshot_files(self.param, self.iter)[0])
+
+    def _check_snapshot_format(self) -> None:
+        """Raises: WeightsError if ``snapshot_format`` cannot hold the net."""
+        if self.ranks.is_root and self.param.snapshot_format == SolverParameter.HDF5:
+            check_hdf5_can_hold(self.net, snapshot_files(self.param, self.iter)[0])
 
     def restore(self, path: str | os.PathLike[str]) -> None:
         """Go on from a solver state: its weights file, the history and the iteration. Data start over, as in Caffe.

@@ -34,3 +34,13 @@ def test_messages_name_the_commands_where_there_is_no_tools_folder(tmp_path: Pat
     assert common.as_called_here(text) == text
     monkeypatch.setattr(common, "REPOSITORY", tmp_path)
     assert common.as_called_here(text) == "no index there; caffe_compat_mix_datasets makes one, mytools/a.py does not"
+
+
+def test_help_names_the_commands_where_there_is_no_tools_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    parser = common.Parser(description="As tools/train_net.py does.", epilog="Then tools/test_net.py.")
+    parser.add_argument("--log", help="what tools/parse_log.py reads")
+    assert "As tools/train_net.py does." in parser.format_help()
+    monkeypatch.setattr(common, "REPOSITORY", tmp_path)
+    text = parser.format_help()
+    assert "tools/" not in text
+    assert all(f"caffe_compat_{name}" in text for name in ("train_net", "test_net", "parse_log"))

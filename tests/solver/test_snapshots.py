@@ -98,6 +98,12 @@ def test_a_place_that_cannot_be_written_is_found_before_training() -> None:
     assert solver.iter == 0
 
 
+def test_a_place_that_cannot_be_written_is_found_before_the_nets_are_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("caffe_compat.solver.solver.build_train_net", lambda *_: pytest.fail("built a net"))
+    with pytest.raises(PrototxtError, match="Cannot write to snapshot prefix 'no/where'"):
+        make_solver('snapshot: 5 snapshot_prefix: "no/where"')
+
+
 def test_a_net_that_hdf5_cannot_hold_is_found_before_training(tmp_path: Path) -> None:
     namesakes = LEAST_SQUARES.replace('name: "flat"', 'name: "ip"')
     options = f'snapshot_format: HDF5 snapshot_prefix: "{tmp_path}/x" '
