@@ -51,14 +51,17 @@ def run_on_each(count: int, function: Callable[[_Task, Seat], int], task: _Task)
 
 @contextlib.contextmanager
 def _signals_for(children: list[int]) -> Iterator[None]:
-    """While the block runs, Ctrl-C and hang-ups are for the first of the processes, SIGTERM is for all of them."""
+    """While the block runs, Ctrl-C and hang-ups are for the first of the processes; the rest, Ctrl-Z too, for all."""
 
     def hand_on(number: int, frame: FrameType | None) -> None:
-        for pid in children if number == signal.SIGTERM else children[:1]:
+        for pid in children[:1] if number in _FOR_THE_ROOT else children:
             with contextlib.suppress(ProcessLookupError):  # it has just ended
-                os.kill(pid, number)
+                os.kill(pid, signal.SIGSTOP if number == signal.SIGTSTP else number)
+        if number == signal.SIGTSTP:
+            os.kill(os.getpid(), signal.SIGSTOP)  # the shell waits for this one
 
-    before = {number: signal.signal(number, hand_on) for number in (*_FOR_THE_ROOT, signal.SIGTERM)}
+    handed_on = (*_FOR_THE_ROOT, signal.SIGTERM, signal.SIGTSTP, signal.SIGCONT)
+    before = {number: signal.signal(number, hand_on) for number in handed_on}
     try:
         yield
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import signal
 from collections.abc import Sequence
@@ -68,9 +69,22 @@ def _parser() -> Parser:
         + "; ".join(f"{number}: {switch.about} ({', '.join(switch.choices)})"
                     for number, switch in SWITCHES.items() if switch.choices),
     )  # fmt: skip
-    parser.add_argument("--gpu", default=None, help="handed on to train_net.py")
+    parser.add_argument(
+        "--gpu",
+        metavar="N",
+        type=_one_gpu,
+        help="train on this GPU. On several at once every batch would be that many times as large, which is another "
+        "experiment: to use them all, start one command for each, with its own seeds",
+    )
     parser.add_argument("--table_only", action="store_true", help="train nothing: the table of what has finished")
     return parser
+
+
+def _one_gpu(text: str) -> str:
+    """An argparse type."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected the number of one GPU, got '{text}'")
+    return text
 
 
 @command
@@ -83,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if unknown := set(args.stages or ()) - set(stages):
         parser.error(f"--stages: expected some of {', '.join(stages)}, got {', '.join(sorted(unknown))}")
     seeds = range(args.first_seed, args.first_seed + (args.seeds or recipe.seeds))
-    chain = Chain(recipe, args.data, args.out, ("--gpu", args.gpu) if args.gpu else (), args.pretrained)
+    chain = Chain(recipe, args.data, args.out, () if args.gpu is None else ("--gpu", args.gpu), args.pretrained)
     if args.pretrained is not None and not args.pretrained.is_file():
         raise DataError("--pretrained: no such file", path=str(args.pretrained))
     if args.table_only:

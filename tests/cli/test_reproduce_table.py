@@ -29,3 +29,9 @@ def test_nets_and_the_default_recipe_exclude_each_other(tmp_path: Path, capsys: 
 def test_nets_are_not_overruled_by_the_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["--nets", str(tmp_path), "--data", str(tmp_path), "--out", str(tmp_path)]) == 2
     assert str(tmp_path / "clean_solver.prototxt") in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("several", ["0,1", "all"])
+def test_several_gpus_would_change_the_batches(several: str, capsys: pytest.CaptureFixture[str]):
+    assert main(["--data", "d", "--out", "o", "--gpu", several]) == 2
+    assert f"argument --gpu: expected the number of one GPU, got '{several}'" in capsys.readouterr().err

@@ -137,6 +137,33 @@ def test_sigterm_ends_all_of_them(tmp_path: Path) -> None:
     assert f"of {PROCESSES} was ended by SIGTERM" in log
 
 
+def test_ctrl_z_stops_all_of_them_and_fg_goes_on(tmp_path: Path) -> None:
+    solver = write_solver(tmp_path, "long", BATCH_SIZE, max_iter=10**6)
+    solver.write_text(solver.read_text() + "snapshot: 5")
+    process = start([sys.executable, "-c", LAUNCH], solver)
+
+    def states() -> list[str]:
+        trainers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        stats = [Path(f"/proc/{pid}/stat").read_text() for pid in (str(process.pid), *trainers)]
+        return [stat.rpartition(")")[2].split()[0] for stat in stats]
+
+    def count() -> int:
+        return len(list(tmp_path.glob("long_iter_*.solverstate")))
+
+    try:
+        wait_for(count, process)
+        process.send_signal(signal.SIGTSTP)
+        wait_for(lambda: states().count("T") > PROCESSES, process)
+        stopped_at = count()
+        process.send_signal(signal.SIGCONT)
+        wait_for(lambda: count() > stopped_at, process)
+    finally:
+        process.send_signal(signal.SIGCONT)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+    assert process.returncode == 1
+
+
 @pytest.mark.parametrize("damaged", [None, 13])
 def test_one_message_whatever_is_wrong(damaged: int | None, tmp_path: Path) -> None:
     """In the net, which all processes would find; in a record that one of them reads."""
