@@ -79,12 +79,17 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(","))
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(f"expected whole numbers between commas, got {text}") from exc
 
 
 def _height_and_width(text: str) -> tuple[int, int]:
-    height, width = _numbers(text)
-    return height, width
+    numbers = _numbers(text)
+    if len(numbers) != 2:
+        raise argparse.ArgumentTypeError(f"expected HEIGHT,WIDTH, got {text}")
+    return numbers[0], numbers[1]
 
 
 def _report(names: Sequence[str], predictions: np.ndarray, labels: Sequence[str]) -> Iterator[str]:

@@ -87,16 +87,22 @@ def _plain(flag: str) -> str:
 
 def positive(text: str) -> int:
     """An argparse type: an integer above 0."""
-    if int(text) <= 0:
-        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
-    return int(text)
+    return _whole_number(text, 1, "a number above 0")
 
 
 def not_negative(text: str) -> int:
     """An argparse type: an integer from 0."""
-    if int(text) < 0:
-        raise argparse.ArgumentTypeError(f"expected a number from 0, got {text}")
-    return int(text)
+    return _whole_number(text, 0, "a number from 0")
+
+
+def _whole_number(text: str, least: int, wanted: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = least - 1
+    if value < least:
+        raise argparse.ArgumentTypeError(f"expected {wanted}, got {text}")
+    return value
 
 
 def command(main: Main) -> Callable[..., int]:

@@ -7,7 +7,7 @@ import logging
 import random
 from collections.abc import Sequence
 
-from caffe_compat.cli.common import DONE, Parser, command
+from caffe_compat.cli.common import DONE, Parser, command, not_negative
 from caffe_compat.data.database import BACKENDS, create_database
 from caffe_compat.data.group import describe, side_file, write_group
 from caffe_compat.data.image_list import Entry, read_list
@@ -30,18 +30,12 @@ def _parser() -> Parser:
     ):
         parser.add_argument(flag, action="store_true", help=text)
     parser.add_argument("--encode_type", default="", help="store images as files of this type (png, jpg, ...)")
-    parser.add_argument("--resize_width", type=_size, default=0, help="width images are resized to; 0 keeps them")
-    parser.add_argument("--resize_height", type=_size, default=0, help="height images are resized to; 0 keeps them")
+    parser.add_argument("--resize_width", type=not_negative, default=0, help="width of all images; 0 keeps it")
+    parser.add_argument("--resize_height", type=not_negative, default=0, help="height of all images; 0 keeps it")
     parser.add_argument("--seed", type=int, help="seed of --shuffle; drawn if not given")
     parser.add_argument("--backend", default="lmdb", choices=BACKENDS, help="the kind of database")
     parser.add_argument("--group", help="id of the databases made together: nets then check that they match")
     return parser
-
-
-def _size(text: str) -> int:
-    if (value := int(text)) < 0:
-        raise ValueError
-    return value
 
 
 @command

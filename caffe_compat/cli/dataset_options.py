@@ -19,13 +19,6 @@ def ratio(text: str) -> float:
     return value
 
 
-def size(text: str) -> int:
-    """A number of pixels, or 0."""
-    if (value := int(text)) < 0:
-        raise argparse.ArgumentTypeError(f"expected a number >= 0, got {text}")
-    return value
-
-
 def add_output_options(parser: Parser) -> None:
     """--materialise, --seed, --force."""
     parser.add_argument(

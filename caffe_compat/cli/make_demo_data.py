@@ -79,6 +79,6 @@ def _add_planned(parser: Parser, name: str, metavar: str, kind: Callable[[str], 
 
 
 def _size(text: str) -> int:
-    if (value := int(text)) < _SMALLEST:
-        raise argparse.ArgumentTypeError(f"expected at least {_SMALLEST}, got {text}")
-    return value
+    if not text.isdecimal() or int(text) < _SMALLEST:
+        raise argparse.ArgumentTypeError(f"expected a number from {_SMALLEST}, got {text}")
+    return int(text)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from caffe_compat.cli.common import DONE, Parser, command
-from caffe_compat.cli.dataset_options import add_output_options, ratio, size
+from caffe_compat.cli.common import DONE, Parser, command, not_negative
+from caffe_compat.cli.dataset_options import add_output_options, ratio
 from caffe_compat.data.image_list import read_classes
 from caffe_compat.data.imageset import ImageFormat
 from caffe_compat.datasets import layout
@@ -58,8 +58,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     images = parser.add_mutually_exclusive_group(required=True)
     images.add_argument("--image_root", metavar="DIR", type=Path, help="the folder the lists' paths are relative to")
     images.add_argument("--image_db", metavar="DB", help="a database that has the images; its pixels are not copied")
-    parser.add_argument("--resize_width", type=size, default=0, help="with --image_root; 0 keeps the width")
-    parser.add_argument("--resize_height", type=size, default=0, help="with --image_root; 0 keeps the height")
+    parser.add_argument("--resize_width", type=not_negative, default=0, help="with --image_root; 0 keeps the width")
+    parser.add_argument("--resize_height", type=not_negative, default=0, help="with --image_root; 0 keeps the height")
     parser.add_argument("--encode_type", default="", help="with --image_root: store files of this type, not pixels")
     parser.add_argument("--noise_types", metavar="CSV", help="key,noise_type of clean images (estimate_confusion)")
     parser.add_argument(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from caffe_compat.cli.common import DONE, FAILED, Parser, command, positive
-from caffe_compat.demo.dataset import TRUE_CONFUSION
+from caffe_compat.datasets.layout import TRUE_CONFUSION
 from caffe_compat.errors import DataError
 from caffe_compat.evaluation.experiments.catalogue import RECIPES
 from caffe_compat.evaluation.experiments.chain import Chain, StageFailed

@@ -139,17 +139,13 @@ def inspect(path: str, place: str, names: Sequence[str]) -> Hdf5File:
 
 
 def create(path: str) -> None:
-    """Make an empty HDF5 file, in place of one that is there. Raises: OSError."""
-    import h5py
-
-    h5py.File(path, "w").close()
+    """Make an empty HDF5 file, in place of one that is there. Raises: DataError if there is no h5py; OSError."""
+    _h5py(path).File(path, "w").close()
 
 
 def add_datasets(path: str, arrays: dict[str, np.ndarray]) -> None:
     """Add datasets to a file. Raises: DataError if it has one of that name already; OSError."""
-    import h5py
-
-    with h5py.File(path, "a") as file:
+    with _h5py(path).File(path, "a") as file:
         for name in arrays:
             if name in file:
                 raise DataError(f"Failed to make float dataset {name}: the file has one already", path=path)
@@ -157,13 +153,18 @@ def add_datasets(path: str, arrays: dict[str, np.ndarray]) -> None:
             file.create_dataset(name, data=array)
 
 
-@contextlib.contextmanager
-def _open(path: str, place: str) -> Iterator[Any]:
-    """A file to read; whatever turns out to be wrong with it becomes a DataError naming it."""
+def _h5py(place: str) -> Any:
     try:
         import h5py
     except ImportError as exc:
         raise DataError("HDF5 files need the Python package h5py (pip install h5py)", path=place) from exc
+    return h5py
+
+
+@contextlib.contextmanager
+def _open(path: str, place: str) -> Iterator[Any]:
+    """A file to read; whatever turns out to be wrong with it becomes a DataError naming it."""
+    h5py = _h5py(place)
     if not os.path.isfile(path):
         raise DataError(f"{path}: no HDF5 file there", path=place)
     try:

@@ -25,6 +25,7 @@ noise_types.csv                       key,noise_type of every sample with both l
 names.txt                             class names, one a line
 truth.csv                             key,true (and more) of all images whose truth is known, for measuring only
 synthetic_noise.npy                   p(noisy | true) the labels were drawn from, [noisy, true] (--synthetic_noise)
+true_confusion.npy                    the matrix that the demo's confusing labels were drawn from, [noisy, true]
 ====================================  =================================================================================
 
 Image keys are ``%08d_<path>``, label keys ``%08d``, both counting from 0. Images are raw uint8, BGR.
@@ -56,6 +57,7 @@ NOISE_TYPES = "noise_types.csv"
 NAMES = "names.txt"
 TRUTH = "truth.csv"
 SYNTHETIC_NOISE = "synthetic_noise.npy"
+TRUE_CONFUSION = "true_confusion.npy"
 
 MIXED_GROUP = "mixed"  # the group id in the side files
 
@@ -66,6 +68,7 @@ DATABASES = (
 FILES = (
     MIXED_INDEX, str(side_file(MIXED_IMAGES, MIXED_INDEX)),
     MEAN, CONFUSION, CONFUSION_NPY, TRANSITION, NOISE_TYPE_LOG_PRIOR, PAIRS, NOISE_TYPES, NAMES, TRUTH, SYNTHETIC_NOISE,
+    TRUE_CONFUSION,
 )  # fmt: skip
 EVERYTHING = (*DATABASES, *FILES)
 MIXED_SET = tuple(name for name in EVERYTHING if name.startswith("mixed_"))

@@ -29,7 +29,7 @@ from caffe_compat.demo.plan import Plan
 from caffe_compat.demo.taxonomy import true_confusion
 from caffe_compat.demo.write import draw_files, write_lists, write_truth
 
-RAW, TRUE_CONFUSION = "raw", "true_confusion.npy"
+RAW = "raw"
 INITIAL_WEIGHTS, CONTACT_SHEET = "init_joint.caffemodel", "contact_sheet.jpg"
 
 
@@ -48,7 +48,7 @@ def make_dataset(
         rows = draw_files(raw, plan, processes)
         write_lists(raw, rows)
         write_truth(folder / layout.TRUTH, rows)
-        np.save(folder / TRUE_CONFUSION, true_confusion())
+        np.save(folder / layout.TRUE_CONFUSION, true_confusion())
         contents = build(read_lists(raw)[0], RECIPES["paper"], plan.seed)
         write_contents(folder, contents, image_reader(raw, ImageFormat()))
         if initial_weights:

@@ -153,3 +153,16 @@ def test_every_kind_is_documented() -> None:
     rows = [line.split("|") for line in text.splitlines() if line.startswith("| `")]
     documented = {cells[1].strip(" `"): cells[2].strip() for cells in rows if len(cells) == 6}
     assert documented == {name: kind.severity for name, kind in KINDS.items()}
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [(b"\xff,1\n", "train.csv: not a text file in UTF-8"), (b"a" * 200_000 + b",1\n", ": not a CSV row")],
+)
+def test_tables_of_cifar10n_that_are_none(
+    row: bytes, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("train.csv", "test.csv"):
+        (tmp_path / name).write_bytes(b"file,clean\n" + row)
+    assert main([str(tmp_path), "--no_images"]) == 2
+    assert message in capsys.readouterr().err

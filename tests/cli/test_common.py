@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import errno
+from collections.abc import Callable
 
 import pytest
 
-from caffe_compat.cli.common import Parser, command
+from caffe_compat.cli.common import Parser, command, not_negative, positive
 from caffe_compat.errors import PrototxtError
 
 
@@ -91,3 +92,9 @@ def test_help_shows_the_defaults_that_say_something(capsys: pytest.CaptureFixtur
         parser.parse_args(["--help"])
     text = capsys.readouterr().out
     assert "(default: 50)" in text and "(default: 0)" in text and text.count("default") == 2
+
+
+@pytest.mark.parametrize(("kind", "text"), [(positive, "x"), (positive, "0"), (not_negative, "-1")])
+def test_numbers_that_are_none(kind: Callable[[str], int], text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match=rf"^expected a number .* got {text}$"):
+        kind(text)

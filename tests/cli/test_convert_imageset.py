@@ -200,7 +200,7 @@ def test_lines_without_a_label(tree: Path, line: str, problem: str, capsys: pyte
     "flags, problem",
     [
         (["--resize_width=5"], "--resize_width and --resize_height go together"),
-        (["--resize_width=-5", "--resize_height=5"], "invalid _size value: '-5'"),
+        (["--resize_width=-5", "--resize_height=5"], "expected a number from 0, got -5"),
         (["--backend=hdf5"], "invalid choice: 'hdf5'"),
         (["--encoded", "--encode_type=xyz"], "cannot be stored as 'xyz'"),
     ],

@@ -16,8 +16,8 @@ from caffe_compat.data.datum import encode_datum
 from caffe_compat.data.lmdb_store import write_database
 from caffe_compat.datasets import layout
 from caffe_compat.datasets.image_database import ImageDatabase
+from caffe_compat.datasets.layout import TRUE_CONFUSION
 from caffe_compat.datasets.pairs import write_pairs
-from caffe_compat.demo.dataset import TRUE_CONFUSION
 from caffe_compat.evaluation.figures.inputs import read_data_folder, read_examples, read_label_scores, read_training
 from caffe_compat.evaluation.label_quality.label_scores import LabelScores
 from caffe_compat.evaluation.label_quality.scores_file import ScoresInfo, ScoresWriter

@@ -54,12 +54,12 @@ def test_force_replaces_data_files_only(tmp_path: Path) -> None:
     for name in (layout.CLEAN_TRAIN, layout.NTYPE_TEST, "my_lmdb"):
         (out / name).mkdir(parents=True)
         (out / name / "data.mdb").write_text("old")
-    for name in (layout.MIXED_INDEX, layout.MIXED_INDEX + ".group.json", "clean_iter_100.caffemodel"):
+    for name in (layout.MIXED_INDEX, layout.MIXED_INDEX + ".group.json", layout.TRUE_CONFUSION, "clean.caffemodel"):
         (out / name).write_text("old")
     with output_folder(out, force=True) as part:
         (part / layout.CLEAN_TRAIN).mkdir()
         (part / layout.CLEAN_TRAIN / "data.mdb").write_text("new")
-    assert names(out) == ["clean_iter_100.caffemodel", layout.CLEAN_TRAIN, "my_lmdb"]
+    assert names(out) == ["clean.caffemodel", layout.CLEAN_TRAIN, "my_lmdb"]
     assert (out / layout.CLEAN_TRAIN / "data.mdb").read_text() == "new"
     assert names(tmp_path) == ["out"]
 

@@ -112,13 +112,13 @@ def test_findings_keep_the_worst() -> None:
             "return c <= 0.5f ? g(a, b) : h;", "return c > 0.625f ? g(a, b) : h;", "return c > 0.5f ? h : g(a, b);"
         ]),
         ("template <typename T>", []),
-        ("V larger(V x) { return y; }", []),
+        ("V larger(V x) { return y; }", ["V smaller(V x) { return y; }"]),
         ("return x << 23;", ["return x >> 23;", "return x << 24;"]),
     ],
 )  # fmt: skip
 def test_automatic_mutations(line: str, faults: list[str]) -> None:
     found = [mutation.after for mutation in automatic_mutations("f.h", line)]
-    assert found == faults or line.startswith("V larger")
+    assert found == faults
 
 
 def test_a_mutation_changes_its_line_alone() -> None:

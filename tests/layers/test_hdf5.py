@@ -17,6 +17,7 @@ from databases import layer_from_text
 from nets import forward, inputs, layer_text
 
 from caffe_compat import Net
+from caffe_compat.data.hdf5 import create
 from caffe_compat.errors import CaffeCompatError, DataError, PrototxtError
 from caffe_compat.layers import Layer
 from caffe_compat.proto import caffe_pb2
@@ -254,3 +255,9 @@ def test_outputs_that_cannot_be(
     with pytest.raises(PrototxtError, match=problem) as raised:
         output_net(path, **shapes)
     located(raised, "HDF5Output", field)
+
+
+def test_the_output_needs_h5py(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(DataError, match=r"out\.h5: HDF5 files need the Python package h5py"):
+        create(str(tmp_path / "out.h5"))

@@ -12,9 +12,9 @@ from caffe_compat.data.datum import DECODE_COLOR, decode_datum
 from caffe_compat.datasets import layout
 from caffe_compat.datasets.class_names import read_names
 from caffe_compat.datasets.image_database import ImageDatabase
+from caffe_compat.datasets.layout import TRUE_CONFUSION
 from caffe_compat.datasets.pairs import count_pairs_in
 from caffe_compat.datasets.samples import NO_LABEL
-from caffe_compat.demo.dataset import TRUE_CONFUSION
 from caffe_compat.errors import DataError, expected_got
 from caffe_compat.evaluation.experiments.catalogue import RECIPES
 from caffe_compat.evaluation.experiments.recipes import Recipe, Stage
