@@ -20,7 +20,9 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from caffe_compat.data import encoded_datum, set_num_workers, write_database
+from caffe_compat.data.datum import encoded_datum
+from caffe_compat.data.lmdb_store import write_database
+from caffe_compat.data.loader import set_num_workers
 from caffe_compat.layers import BuildContext, create_layer
 from caffe_compat.proto import caffe_pb2
 from caffe_compat.weights import write_blobproto_file

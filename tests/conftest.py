@@ -10,7 +10,7 @@ import pytest
 import torch
 from tiny_data import make_tiny_data
 
-from caffe_compat.data import set_num_workers
+from caffe_compat.data.loader import set_num_workers
 
 
 def log_as_it_was_at_first() -> None:

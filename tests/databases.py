@@ -11,7 +11,8 @@ import lmdb
 import numpy as np
 from google.protobuf import text_format
 
-from caffe_compat.data import encode_datum, label_datum, write_database
+from caffe_compat.data.datum import encode_datum, label_datum
+from caffe_compat.data.lmdb_store import write_database
 from caffe_compat.layers import BuildContext, Layer, create_layer
 from caffe_compat.proto import caffe_pb2
 

@@ -10,7 +10,8 @@ import pytest
 from databases import GOLDEN_RUN, pixels, write_images
 
 from caffe_compat.cli.compute_image_mean import main
-from caffe_compat.data import encode_datum, encoded_datum, write_database
+from caffe_compat.data.datum import encode_datum, encoded_datum
+from caffe_compat.data.lmdb_store import write_database
 from caffe_compat.data.mean import mean_image
 from caffe_compat.weights import read_blobproto_file
 

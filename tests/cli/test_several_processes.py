@@ -16,7 +16,8 @@ from databases import pixels
 from waiting import wait_for
 
 from caffe_compat.cli.train_net import choose_device, parse
-from caffe_compat.data import encode_datum, write_database
+from caffe_compat.data.datum import encode_datum
+from caffe_compat.data.lmdb_store import write_database
 from caffe_compat.errors import CaffeCompatError
 from caffe_compat.proto.caffe_pb2 import SolverParameter
 from caffe_compat.solver.ranks import Seat

@@ -10,7 +10,8 @@ import numpy as np
 from databases import GOLDEN_RUN
 from option_table import Changes, NoEffect, Observation, Row, observe_net
 
-from caffe_compat.data import encoded_datum, write_database
+from caffe_compat.data.datum import encoded_datum
+from caffe_compat.data.lmdb_store import write_database
 
 MESSAGES = ("DataParameter", "TransformationParameter")
 

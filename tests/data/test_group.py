@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from caffe_compat.data import Group, SourceInfo, check_databases, describe
-from caffe_compat.data.group import read_group, side_file, write_group
+from caffe_compat.data.group import Group, SourceInfo, check_databases, describe, read_group, side_file, write_group
 from caffe_compat.errors import DataError
 
 PATHS = ["images/0/00/1,2.jpg", "b c.jpg", "d.jpg"]

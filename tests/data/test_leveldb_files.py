@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from damage import damaged, folder_in_memory, survey
 
-from caffe_compat.data import label_datum
+from caffe_compat.data.datum import label_datum
 from caffe_compat.data.leveldb_store import LevelDbReader, write_leveldb
 from caffe_compat.errors import DataError
 

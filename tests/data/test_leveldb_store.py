@@ -14,9 +14,11 @@ from databases import GOLDEN_RUN, data_layer, data_text, layer_from_text, pixels
 
 from caffe_compat.cli.compute_image_mean import main as compute_image_mean
 from caffe_compat.cli.convert_imageset import main as convert_imageset
-from caffe_compat.data import LmdbReader, encode_datum, label_datum, set_num_workers
 from caffe_compat.data.database import create_database, open_database
+from caffe_compat.data.datum import encode_datum, label_datum
 from caffe_compat.data.leveldb_store import LevelDbReader, write_leveldb
+from caffe_compat.data.lmdb_store import LmdbReader
+from caffe_compat.data.loader import set_num_workers
 from caffe_compat.errors import CaffeCompatError, DataError
 from caffe_compat.weights import read_blobproto_file
 

@@ -17,9 +17,10 @@ import pytest
 from damage import damaged, survey
 from databases import pixels, records, write_labels
 
-from caffe_compat.data import LmdbReader, encode_datum, label_datum, lmdb_store, write_database
-from caffe_compat.data.datum import decode_datum, parse_datum
+from caffe_compat.data import lmdb_store
+from caffe_compat.data.datum import decode_datum, encode_datum, label_datum, parse_datum
 from caffe_compat.data.lmdb_pages import check_meta_pages, check_tree
+from caffe_compat.data.lmdb_store import LmdbReader, write_database
 from caffe_compat.errors import DataError
 from caffe_compat.proto import caffe_pb2
 

@@ -14,8 +14,10 @@ import lmdb
 import pytest
 from databases import GOLDEN_RUN, records, write_labels
 
-from caffe_compat.data import Group, LmdbReader, describe, label_datum, lmdb_store, write_database
-from caffe_compat.data.group import read_group, side_file
+from caffe_compat.data import lmdb_store
+from caffe_compat.data.datum import label_datum
+from caffe_compat.data.group import Group, describe, read_group, side_file
+from caffe_compat.data.lmdb_store import LmdbReader, write_database
 from caffe_compat.errors import DataError
 from caffe_compat.proto import caffe_pb2
 

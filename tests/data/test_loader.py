@@ -17,7 +17,10 @@ import pytest
 import torch
 from databases import data_layer, pixels, write_images
 
-from caffe_compat.data import BatchLoader, encoded_datum, loader, set_num_workers, write_database
+from caffe_compat.data import loader
+from caffe_compat.data.datum import encoded_datum
+from caffe_compat.data.lmdb_store import write_database
+from caffe_compat.data.loader import BatchLoader, set_num_workers
 from caffe_compat.errors import DataError
 from caffe_compat.proto import caffe_pb2
 
@@ -122,7 +125,7 @@ def test_workers_end_with_the_layer(tmp_path: Path) -> None:
 PROGRAM = """
 import signal, time
 from databases import data_layer
-from caffe_compat.data import set_num_workers
+from caffe_compat.data.loader import set_num_workers
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job inherits that it is ignored
 layers = []

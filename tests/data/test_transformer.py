@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from databases import pixels
 
-from caffe_compat.data import Transformer
+from caffe_compat.data.transformer import Transformer
 from caffe_compat.errors import DataError, PrototxtError
 from caffe_compat.proto import caffe_pb2
 

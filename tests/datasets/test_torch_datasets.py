@@ -12,7 +12,8 @@ import torch
 from databases import pixels, write_images, write_labels
 from torch.utils.data import DataLoader
 
-from caffe_compat.data import encode_datum, encoded_datum, label_datum, write_database
+from caffe_compat.data.datum import encode_datum, encoded_datum, label_datum
+from caffe_compat.data.lmdb_store import write_database
 from caffe_compat.datasets import layout
 from caffe_compat.datasets.mixing import Mix, write_mix
 from caffe_compat.datasets.samples import Samples

@@ -11,7 +11,7 @@ import numpy as np
 from nets import inputs, layer_text
 from option_table import Changes, NoEffect, Observation, Row, observe_net
 
-from caffe_compat.data import set_num_workers
+from caffe_compat.data.loader import set_num_workers
 from caffe_compat.weights import write_blobproto_file
 
 MESSAGES = (

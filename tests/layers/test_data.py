@@ -14,8 +14,8 @@ from databases import GOLDEN_RUN, data_layer, data_text, layer_from_text, pixels
 from google.protobuf import text_format
 
 from caffe_compat import Net
-from caffe_compat.data import describe, set_num_workers
-from caffe_compat.data.group import side_file, write_group
+from caffe_compat.data.group import describe, side_file, write_group
+from caffe_compat.data.loader import set_num_workers
 from caffe_compat.errors import CaffeCompatError, DataError, PrototxtError
 from caffe_compat.proto import caffe_pb2
 

@@ -12,7 +12,7 @@ import pytest
 from databases import GOLDEN_RUN, layer_from_text
 
 from caffe_compat import Net
-from caffe_compat.data import set_num_workers
+from caffe_compat.data.loader import set_num_workers
 from caffe_compat.errors import CaffeCompatError, DataError
 from caffe_compat.layers import Layer
 from caffe_compat.proto import caffe_pb2

@@ -13,7 +13,7 @@ import pytest
 from windows import WINDOWS, picture, window_data, write_windows
 
 from caffe_compat import Net
-from caffe_compat.data import set_num_workers
+from caffe_compat.data.loader import set_num_workers
 from caffe_compat.data.window_batches import Crop, Placement, cut, placement
 from caffe_compat.data.window_file import read_window_file
 from caffe_compat.errors import CaffeCompatError, DataError

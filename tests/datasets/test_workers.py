@@ -1,0 +1,18 @@
+"""Worker processes import the modules of the functions that they run: these are light."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize("module", ["check.decoding", "near_duplicates.alignment", "near_duplicates.hashing"])
+def test_what_workers_import_is_light(module: str) -> None:
+    code = (
+        f"import sys, caffe_compat.datasets.{module}\n"
+        "sys.exit(' '.join(name for name in ('torch', 'lmdb', 'matplotlib') if name in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
