@@ -161,6 +161,15 @@ def broken_names(data: Path) -> None:
     (data / layout.NAMES).write_bytes(b"\xff\xfe")
 
 
+def no_clean_training(data: Path) -> None:
+    shutil.rmtree(data / layout.CLEAN_TRAIN)
+
+
+def nothing_to_train_on(data: Path) -> None:
+    for name in (layout.CLEAN_TRAIN, layout.MIXED_IMAGES):
+        shutil.rmtree(data / name)
+
+
 def broken_pairs(data: Path) -> None:
     with open(data / layout.PAIRS, "a") as file:
         file.write("a,9,1\n")
@@ -297,7 +306,9 @@ def labels_of_one_class(data: Path) -> None:
         (small_mean, "mean_does_not_fit", "mean.binaryproto: expected 1 x 3 x 5 x 6, got 1 x 3 x 5 x 5", set()),
         (scaled_mean, "mean_does_not_fit", "mean.binaryproto: it has values outside [0, 255]", set()),
         (broken_names, "unreadable_file", "names.txt: ", set()),
-        (broken_pairs, "unreadable_file", "pairs.csv: ", set()),
+        (broken_pairs, "unreadable_file", "pairs.csv:12: ", set()),
+        (no_clean_training, "missing_part", "clean_train_lmdb", set()),
+        (nothing_to_train_on, "no_training_set", "", {"missing_part", "missing_database"}),
         (fewer_labels, "records_out_of_step", "mixed_ntype_labels_lmdb: 59 records, mixed_index.npy has 60", set()),
         (index_too_high, "index_out_of_range", "mixed_index.npy record 7: 60 of 60 images",
          {"group_differs", "unread_image"}),

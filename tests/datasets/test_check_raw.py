@@ -57,6 +57,10 @@ def unlabelled_line(root: Path) -> None:
     append(root / CLEAN_KV, "images/0/00/1,2.jpg")
 
 
+def two_labels(root: Path) -> None:
+    append(root / NOISY_KV, "images/0/00/1,2.jpg 3 2")
+
+
 def out_of_range(root: Path) -> None:
     append(root / NOISY_KV, "images/0/00/1,2.jpg 4")
 
@@ -116,6 +120,7 @@ def no_pairs(root: Path) -> None:
     ("plant", "kind", "place"),
     [
         (unlabelled_line, "malformed_line", f"{CLEAN_KV}:33: 'images/0/00/1,2.jpg'"),
+        (two_labels, "malformed_line", f"{NOISY_KV}:57: 'images/0/00/1,2.jpg 3 2'"),
         (out_of_range, "label_out_of_range", f"{NOISY_KV}:57: 'images/0/00/1,2.jpg 4'"),
         (negative, "label_out_of_range", f"{NOISY_KV}:57: 'images/0/00/1,2.jpg -1'"),
         (conflicting, "conflicting_label", f"{CLEAN_KV}:33: '{clothing_key(5)} 2'"),

@@ -72,6 +72,10 @@ KINDS = {
     # made data folders
     "unreadable_file": Kind(PROBLEM, "file(s) that cannot be read", "make the folder again"),
     "unreadable_database": Kind(PROBLEM, "database(s) that cannot be opened", "make the folder again"),
+    "no_training_set": Kind(PROBLEM, "folder(s) without anything to train on", "make the folder again"),
+    "missing_part": Kind(
+        WARNING, "part(s) that importers make missing", "nets and tools that read them will not start"
+    ),
     "missing_database": Kind(WARNING, "database(s) of the mixed set missing", "nets that read them will not start"),
     "unreadable_record": Kind(PROBLEM, "record(s) that cannot be read", "make the database again"),
     "wrong_record_key": Kind(PROBLEM, "record(s) whose key does not carry their place", "make the database again"),

@@ -9,6 +9,7 @@ Image files are named ``images/0/00/1301091984,3478567000.jpg``.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from caffe_compat.errors import DataError, expected_got
 NAMES = "category_names_eng.txt"
 NOISY_TRAIN, TRAIN, VAL, TEST = "noisy_train", "clean_train", "clean_val", "clean_test"
 NOISY_LABELS, CLEAN_LABELS = "noisy_label_kv.txt", "clean_label_kv.txt"
+
+_FILE_AND_LABEL = re.compile(r"\.\w+\s+-?\d+$")  # "a.jpg 3" before the label: no name, which may have spaces, ends so
 
 
 def key_list_file(name: str) -> str:
@@ -93,9 +96,10 @@ def _read_labels(path: Path, num_classes: int) -> tuple[dict[str, int], list[Pro
 
 
 def split_line(line: str) -> tuple[str, int | None]:
-    """The key and the label of a line ``key label``; the label is None where there is none."""
+    """The key and the label of a line ``key label``; the label is None where there is none, or more than one."""
     key, _, text = line.strip().rpartition(" ")
-    return key.rstrip(), signed_number(text) if key else None
+    is_one = key and not _FILE_AND_LABEL.search(key)
+    return key.rstrip(), signed_number(text) if is_one else None
 
 
 def _lines(path: Path) -> list[str]:

@@ -10,12 +10,13 @@ from caffe_compat.datasets.check.made.counting import count
 from caffe_compat.datasets.check.made.databases import check_keys, check_mean, check_records, check_sizes
 from caffe_compat.datasets.check.made.folder import MadeFolder, read_made_folder
 from caffe_compat.datasets.check.made.labels import check_mixed_labels, check_ranges, check_same_image
+from caffe_compat.datasets.check.made.presence import check_presence
 from caffe_compat.datasets.check.made.splits import check_held_out, check_same_pixels
 from caffe_compat.datasets.check.made.steps import check_groups, check_index, check_lengths, check_parts
 from caffe_compat.datasets.check.subjects import Subject
 
 CHECKS: tuple[Callable[[MadeFolder, Findings], None], ...] = (
-    check_records, check_keys, check_sizes, check_mean,
+    check_presence, check_records, check_keys, check_sizes, check_mean,
     check_parts, check_lengths, check_index, check_groups,
     check_ranges, check_mixed_labels, check_same_image,
     check_held_out, check_same_pixels,

@@ -76,7 +76,8 @@ def read_made_folder(subject: Subject, findings: Findings) -> MadeFolder:
             return reader(root / name)
         except (CaffeCompatError, OSError, ValueError) as exc:
             problem = exc.problem if isinstance(exc, CaffeCompatError) else str(exc)
-            findings.add(kind, Place(name, detail=problem))
+            line = _line(exc.path) if isinstance(exc, CaffeCompatError) else None
+            findings.add(kind, Place(name, line, detail=problem))
             return None
 
     def scan(path: Path) -> ImageScan:
@@ -103,6 +104,12 @@ def read_made_folder(subject: Subject, findings: Findings) -> MadeFolder:
         pairs=read(layout.PAIRS, lambda path: list(read_pairs(path, num_classes or _ANY_CLASS))),
         noise_types=read(layout.NOISE_TYPES, read_noise_types),
     )
+
+
+def _line(place: str | None) -> int | None:
+    """The line of an error's "file:line"."""
+    number = (place or "").rpartition(":")[2]
+    return int(number) if number.isdecimal() else None
 
 
 def _present(found: Mapping[str, _Content | None]) -> dict[str, _Content]:
