@@ -72,6 +72,8 @@ def start(options: Any) -> Run:
     """Seed, and join the other processes if torchrun started this one: NCCL on GPUs, Gloo on CPUs."""
     torch.manual_seed(options.seed)
     device = torch.device(options.device)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise SystemExit("--device cuda: no CUDA device can be used here")
     if "LOCAL_RANK" not in os.environ:
         return Run(options, device)
     if device.type == "cuda":

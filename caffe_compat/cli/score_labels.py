@@ -42,6 +42,9 @@ _USES = ("lists", "report", "export_cleanlab")  # of scores, whether new or made
 def main(argv: Sequence[str] | None = None) -> int:
     args = _parse(argv)
     _refuse_existing(args)
+    for path in (args.out, args.csv, args.report):
+        if path is not None:  # found out before hours of scoring, not after
+            path.parent.mkdir(parents=True, exist_ok=True)
     if args.scores is None:
         _score(args)
     _use(read_scores(args.scores or args.out), args)

@@ -249,6 +249,14 @@ def test_nothing_is_overwritten_unasked(case: ScoringCase, capsys: pytest.Captur
     assert "labels.csv: exists; --force overwrites it" in fails(case, capsys, "--csv", str(case.folder / "labels.csv"))
 
 
+def test_a_place_that_cannot_be_written_is_found_before_scoring(
+    case: ScoringCase, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (case.folder / "file").write_text("in the way")
+    message = fails(case, capsys, "--csv", str(case.folder / "file/labels.csv"))
+    assert "file: " in message and "Scored" not in message
+
+
 @pytest.mark.parametrize(
     "option",
     ["--names x", "--labels x", "--index x", "--clean_labels x", "--mean_file x", "--full", "--truth x", "--gpu 0",

@@ -171,7 +171,7 @@ def test_wrong_input(deploy_run: Path, capsys: pytest.CaptureFixture[str]) -> No
         ([".", "--ext=gif"], "no file in it ends in .gif"),
         ([image, "--labels_file=names.txt"], "names.txt: expected 4 names, one a line, got 1"),
         ([image, "--mean_file=mean2.binaryproto"], "mean2.binaryproto: mean of another shape: expected (3,) or"),
-        ([image, "--images_dim=16"], "--images_dim: invalid"),
+        ([image, "--images_dim=16"], "--images_dim: expected HEIGHT,WIDTH, got 16"),
         ([image, "--model_def=train_val.prototxt"], "tools/deploy.py makes such a net"),
     ):
         assert main([argv[0], *FLAGS, *argv[1:]]) == 2
