@@ -89,7 +89,7 @@ SWITCHES: dict[str, Switch] = {
 
 
 def with_switches(recipe: Recipe, chosen: Mapping[str, str]) -> Recipe:
-    """The recipe with the edits of ``chosen`` (switch -> choice), in their order.
+    """The recipe with the edits of ``chosen`` (switch -> choice), in their order; its title names them.
 
     Raises: CaffeCompatError for an unknown switch or choice, one that is decided elsewhere, or one that is not about
         this recipe or any of its stages.
@@ -106,7 +106,7 @@ def with_switches(recipe: Recipe, chosen: Mapping[str, str]) -> Recipe:
             replace(stage, edits=(*stage.edits, by_stage[stage.name])) if stage.name in by_stage else stage
             for stage in recipe.stages
         )
-        recipe = replace(recipe, stages=stages)
+        recipe = replace(recipe, stages=stages, title=f"{recipe.title}, {number}: {choice}")
     return recipe
 
 

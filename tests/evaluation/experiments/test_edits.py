@@ -182,6 +182,11 @@ def test_another_schedule_keeps_the_snapshots():
     assert switched("clothing1m", "D7", "release")["clean"][0].snapshot == 10_000
 
 
+def test_the_table_of_a_switched_recipe_names_the_switches():
+    title = with_switches(RECIPES["clothing1m_release"], {"D2": "paper", "D6": "paper"}).title
+    assert title == f"{RECIPES['clothing1m_release'].title}, D2: paper, D6: paper"
+
+
 @pytest.mark.parametrize(
     ("recipe", "number", "choice", "problem"),
     [
