@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import io
 import re
@@ -87,22 +88,20 @@ def _plain(flag: str) -> str:
 
 def positive(text: str) -> int:
     """An argparse type: an integer above 0."""
-    return _whole_number(text, 1, "a number above 0")
+    return number_from(1, text, "a number above 0")
 
 
 def not_negative(text: str) -> int:
     """An argparse type: an integer from 0."""
-    return _whole_number(text, 0, "a number from 0")
+    return number_from(0, text, "a number from 0")
 
 
-def _whole_number(text: str, least: int, wanted: str) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        value = least - 1
-    if value < least:
-        raise argparse.ArgumentTypeError(f"expected {wanted}, got {text}")
-    return value
+def number_from(least: int, text: str, wanted: str) -> int:
+    """For argparse types: the integer that ``text`` is, if it is one from ``least``; else an error that says so."""
+    with contextlib.suppress(ValueError):
+        if (value := int(text)) >= least:
+            return value
+    raise argparse.ArgumentTypeError(f"expected {wanted}, got {text}")
 
 
 def command(main: Main) -> Callable[..., int]:

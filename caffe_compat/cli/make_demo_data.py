@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from caffe_compat.cli.common import DONE, Parser, command, not_negative, positive
+from caffe_compat.cli.common import DONE, Parser, command, not_negative, number_from, positive
 from caffe_compat.demo.plan import BEYOND_MODEL, MODEL, PLANS
 
 _COUNTS = {
@@ -79,6 +79,4 @@ def _add_planned(parser: Parser, name: str, metavar: str, kind: Callable[[str], 
 
 
 def _size(text: str) -> int:
-    if not text.isdecimal() or int(text) < _SMALLEST:
-        raise argparse.ArgumentTypeError(f"expected a number from {_SMALLEST}, got {text}")
-    return int(text)
+    return number_from(_SMALLEST, text, f"a number from {_SMALLEST}")

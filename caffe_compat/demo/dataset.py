@@ -5,7 +5,6 @@ file               content (beside what ``caffe_compat.datasets.layout`` lists)
 =================  ==================================================================================================
 raw/               the pictures, Clothing1M's text files, and a list ``path label`` per split
 truth.csv          of every picture: split, true class, noise type, hardness, look-alike, noisy label
-true_confusion.npy the matrix the confusing labels were drawn from, float64, [noisy, true]
 init_joint.caffemodel  (like Clothing1M) convolutions to start prototxt/ours_solver.prototxt from
 =================  ==================================================================================================
 """

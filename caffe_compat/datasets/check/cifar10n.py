@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from caffe_compat.datasets.check.counts import count_classes, measure_label_accu
 from caffe_compat.datasets.check.findings import Findings, Place
 from caffe_compat.datasets.check.listed import Listed, check_files, check_labels, check_repeats, check_splits
 from caffe_compat.datasets.check.subjects import Subject
-from caffe_compat.datasets.cifar10n.csv_layout import TEST, TRAIN
+from caffe_compat.datasets.cifar10n.csv_layout import TEST, TRAIN, table
 from caffe_compat.datasets.cifar10n.source import CLASS_NAMES, HUMAN_LABELS
 from caffe_compat.datasets.whole_numbers import signed_number
 from caffe_compat.errors import DataError, expected_got
@@ -43,28 +42,18 @@ def check_cifar10n(subject: Subject, findings: Findings) -> None:
 
 
 def _read(path: Path, findings: Findings) -> _Columns:
-    with open(path, newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file, restval="")
-        try:
-            return _columns(reader, path, findings)
-        except csv.Error as exc:
-            raise DataError(f"not a CSV row: {exc}", path=f"{path}:{reader.line_num}") from exc
-        except UnicodeDecodeError as exc:
-            raise DataError(f"not a text file in UTF-8: {exc}", path=str(path)) from exc
-
-
-def _columns(reader: csv.DictReader[str], path: Path, findings: Findings) -> _Columns:
-    header = list(reader.fieldnames or ())
-    if _FILE not in header or _CLEAN not in header:
-        raise DataError(expected_got(f"columns {_FILE!r} and {_CLEAN!r}", header), path=f"{path}:1")
-    columns: _Columns = {name: [] for name in header if name in (_CLEAN, *HUMAN_LABELS)}
-    for row in reader:
-        for name, entries in columns.items():
-            label = signed_number(row[name])
-            entries.append(Listed(row[_FILE], label, reader.line_num))
-            if label is None:
-                detail = f"{name}: {row[name]!r} is not a label"
-                findings.add("malformed_line", Place(path.name, reader.line_num, key=row[_FILE], detail=detail))
+    with table(path) as rows:
+        header = list(rows.fieldnames or ())
+        if _FILE not in header or _CLEAN not in header:
+            raise DataError(expected_got(f"columns {_FILE!r} and {_CLEAN!r}", header), path=f"{path}:1")
+        columns: _Columns = {name: [] for name in header if name in (_CLEAN, *HUMAN_LABELS)}
+        for row in rows:
+            for name, entries in columns.items():
+                label = signed_number(row[name])
+                entries.append(Listed(row[_FILE], label, rows.line_num))
+                if label is None:
+                    detail = f"{name}: {row[name]!r} is not a label"
+                    findings.add("malformed_line", Place(path.name, rows.line_num, key=row[_FILE], detail=detail))
     return columns
 
 

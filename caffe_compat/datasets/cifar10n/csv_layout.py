@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 
 from caffe_compat.data.imageset import ImageFormat
@@ -36,12 +38,19 @@ def _label_column(path: Path, name: str) -> IntArray:
 
 
 def _column(path: Path, name: str) -> list[str]:
+    with table(path) as rows:
+        if name not in (rows.fieldnames or ()):
+            raise DataError(expected_got(f"a column {name!r}", rows.fieldnames), path=f"{path}:1")
+        return [row[name] for row in rows]
+
+
+@contextlib.contextmanager
+def table(path: Path) -> Iterator[csv.DictReader[str]]:
+    """The rows of TRAIN or TEST. Raises: DataError, while they are read, where it is no CSV in UTF-8; OSError."""
     with open(path, newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file, restval="")
         try:
-            if name not in (reader.fieldnames or ()):
-                raise DataError(expected_got(f"a column {name!r}", reader.fieldnames), path=f"{path}:1")
-            return [row[name] for row in reader]
+            yield reader
         except csv.Error as exc:
             raise DataError(f"not a CSV row: {exc}", path=f"{path}:{reader.line_num}") from exc
         except UnicodeDecodeError as exc:

@@ -12,7 +12,6 @@ from caffe_compat.data.datum import DECODE_COLOR, decode_datum
 from caffe_compat.datasets import layout
 from caffe_compat.datasets.class_names import read_names
 from caffe_compat.datasets.image_database import ImageDatabase
-from caffe_compat.datasets.layout import TRUE_CONFUSION
 from caffe_compat.datasets.pairs import count_pairs_in
 from caffe_compat.datasets.samples import NO_LABEL
 from caffe_compat.errors import DataError, expected_got
@@ -80,7 +79,7 @@ def read_data_folder(folder: Path) -> DataFolder:
     counts = count_pairs_in(folder / layout.PAIRS, len(names))
     if not counts.any():
         raise DataError("no pair of labels in it", path=str(folder / layout.PAIRS))
-    true_file = folder / TRUE_CONFUSION
+    true_file = folder / layout.TRUE_CONFUSION
     return DataFolder(
         names=names,
         counts=counts,
