@@ -17,6 +17,7 @@ from caffe_compat.datasets.cifar10n.source import HUMAN_LABELS
 from caffe_compat.datasets.contents import write_contents
 from caffe_compat.datasets.output_folder import output_folder
 from caffe_compat.datasets.truth import write_truth
+from caffe_compat.weights import write_blobproto_file
 
 
 @command
@@ -24,11 +25,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parse(argv)
     with output_folder(args.out, args.force) as folder:
         source = read_cifar10n(args.root, args.jpeg_quality)
-        contents, transition = build(source, _options(args))
-        if transition is not None:
-            np.save(folder / layout.SYNTHETIC_NOISE, transition)
+        built = build(source, _options(args))
+        if built.transition is not None:
+            np.save(folder / layout.SYNTHETIC_NOISE, built.transition)
+        write_blobproto_file(folder / layout.CONFUSION_OF_ALL, built.confusion_of_all[np.newaxis, np.newaxis])
         write_truth(folder / layout.TRUTH, zip(source.train.paths, source.train.clean.tolist(), strict=True))
-        write_contents(folder, contents, source.read_image, args.materialise)
+        write_contents(folder, built.contents, source.read_image, args.materialise)
     print(f"wrote {args.out}; the nets under prototxt/cifar10/ read data/cifar10n")
     return DONE
 

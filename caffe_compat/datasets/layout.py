@@ -26,6 +26,8 @@ names.txt                             class names, one a line
 truth.csv                             key,true (and more) of all images whose truth is known, for measuring only
 synthetic_noise.npy                   p(noisy | true) the labels were drawn from, [noisy, true] (--synthetic_noise)
 true_confusion.npy                    the matrix that the demo's confusing labels were drawn from, [noisy, true]
+confusion_of_all.binaryproto          C from all training images, where all have both labels (CIFAR-10N); for measuring
+                                      only
 ====================================  =================================================================================
 
 Image keys are ``%08d_<path>``, label keys ``%08d``, both counting from 0. Images are raw uint8, BGR.
@@ -58,6 +60,7 @@ NAMES = "names.txt"
 TRUTH = "truth.csv"
 SYNTHETIC_NOISE = "synthetic_noise.npy"
 TRUE_CONFUSION = "true_confusion.npy"
+CONFUSION_OF_ALL = "confusion_of_all.binaryproto"
 
 MIXED_GROUP = "mixed"  # the group id in the side files
 
@@ -68,7 +71,7 @@ DATABASES = (
 FILES = (
     MIXED_INDEX, str(side_file(MIXED_IMAGES, MIXED_INDEX)),
     MEAN, CONFUSION, CONFUSION_NPY, TRANSITION, NOISE_TYPE_LOG_PRIOR, PAIRS, NOISE_TYPES, NAMES, TRUTH, SYNTHETIC_NOISE,
-    TRUE_CONFUSION,
+    TRUE_CONFUSION, CONFUSION_OF_ALL,
 )  # fmt: skip
 EVERYTHING = (*DATABASES, *FILES)
 MIXED_SET = tuple(name for name in EVERYTHING if name.startswith("mixed_"))

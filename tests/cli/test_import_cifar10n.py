@@ -21,6 +21,7 @@ EVERYTHING = {
     layout.MIXED_INDEX + ".group.json", layout.MIXED_CLEAN_LABELS, layout.MIXED_NOISY_LABELS, layout.MIXED_NTYPE_LABELS,
     layout.MIXED_TRUTH_LABELS, layout.MEAN, layout.CONFUSION, layout.CONFUSION_NPY, layout.PAIRS, layout.NOISE_TYPES,
     layout.NAMES, layout.TRUTH, layout.TRANSITION, layout.NOISE_TYPE_LOG_PRIOR,
+    layout.CONFUSION_OF_ALL,
 }  # fmt: skip
 
 
@@ -51,6 +52,9 @@ def test_everything_the_nets_read(tmp_path: Path, write: object) -> None:
     estimate = estimate_confusion(labels["worse"][:20], labels["clean"][:20], 10)
     blob = read_blobproto_file(out / layout.CONFUSION)
     np.testing.assert_array_equal(blob, estimate.confusion.astype(np.float32)[None, None])
+    of_all = estimate_confusion(labels["worse"], labels["clean"], 10).confusion
+    blob = read_blobproto_file(out / layout.CONFUSION_OF_ALL)
+    np.testing.assert_array_equal(blob, of_all.astype(np.float32)[None, None])
     counted = np.zeros((10, 10))
     for clean_label, noisy_label in zip(labels["clean"][:20], labels["worse"][:20], strict=True):
         counted[noisy_label, clean_label] += 1 / np.sum(labels["clean"][:20] == clean_label)

@@ -25,7 +25,7 @@ from caffe_compat.datasets.pairs import read_noise_types, read_pairs
 from caffe_compat.datasets.truth import read_truth
 from caffe_compat.weights import read_blobproto_file
 
-EVERYTHING = {*layout.EVERYTHING} - {layout.SYNTHETIC_NOISE, layout.TRUE_CONFUSION}
+EVERYTHING = {*layout.EVERYTHING} - {layout.SYNTHETIC_NOISE, layout.TRUE_CONFUSION, layout.CONFUSION_OF_ALL}
 
 
 @pytest.fixture

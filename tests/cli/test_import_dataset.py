@@ -50,7 +50,7 @@ def test_everything_the_nets_read(lists: Path, capsys: pytest.CaptureFixture[str
     assert run(lists, "--names", f"{lists}/names.txt") == 0
     out = lists / "data"
     assert {path.name for path in out.iterdir()} == {*layout.EVERYTHING} - {
-        layout.TRUE_CONFUSION,
+        layout.TRUE_CONFUSION, layout.CONFUSION_OF_ALL,
         layout.VAL_NOISY_LABELS, layout.NTYPE_TEST, layout.TRUTH, layout.SYNTHETIC_NOISE}  # fmt: skip
     for database, labels in ((layout.CLEAN_TRAIN, CLEAN), (layout.VAL, VAL), (layout.TEST, TEST)):
         images, stored = images_of(out / database)

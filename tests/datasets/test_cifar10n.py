@@ -147,7 +147,8 @@ def numbers(paths: list[str]) -> list[int]:
 
 
 def test_the_authors_choices(source: Cifar10n) -> None:
-    contents, transition = build(source, Options(num_clean=20))
+    built = build(source, Options(num_clean=20))
+    contents, transition = built.contents, built.transition
     assert transition is None
     labels = cifar_labels(60)
     clean, worse = labels["clean"], labels["worse"]
@@ -178,7 +179,7 @@ def test_the_authors_choices(source: Cifar10n) -> None:
 
 
 def test_the_papers_choices(source: Cifar10n) -> None:
-    contents, _ = build(source, Options(num_clean=20, recipe=RECIPES["paper"]))
+    contents = build(source, Options(num_clean=20, recipe=RECIPES["paper"])).contents
     mixed = contents.mixed.in_reading_order()
     assert len(mixed) == 40 + 20
     is_clean = mixed.clean >= 0
@@ -189,19 +190,20 @@ def test_the_papers_choices(source: Cifar10n) -> None:
 
 def test_other_labels(source: Cifar10n) -> None:
     for name in HUMAN_COLUMNS:
-        contents, _ = build(source, Options(labels=name, num_clean=20))
+        contents = build(source, Options(labels=name, num_clean=20)).contents
         np.testing.assert_array_equal(contents.pairs.noisy, cifar_labels(60)[name][:20])
 
 
 def test_a_random_split_follows_the_seed(source: Cifar10n) -> None:
     options = Options(num_clean=20, random_clean=True)
-    one, again, other = (numbers(build(source, replace(options, seed=seed))[0].pairs.paths) for seed in (1, 1, 2))
+    one, again, other = (numbers(build(source, replace(options, seed=seed)).contents.pairs.paths) for seed in (1, 1, 2))
     assert one == again == sorted(one)
     assert one != other and len(set(one)) == 20
 
 
 def test_synthetic_noise_corrupts_clean_and_noisy_images_alike(source: Cifar10n) -> None:
-    contents, transition = build(source, Options(num_clean=30, synthetic_noise=0.5))
+    built = build(source, Options(num_clean=30, synthetic_noise=0.5))
+    contents, transition = built.contents, built.transition
     assert transition is not None and np.allclose(np.diag(transition), 0.5)
     pairs, mixed = contents.pairs, contents.mixed.samples
     assert 0 < np.mean(pairs.noisy != pairs.clean) < 1

@@ -43,8 +43,22 @@ class Options:
     seed: int = 0
 
 
-def build(source: Cifar10n, options: Options) -> tuple[Contents, FloatArray | None]:
-    """Split, estimate C, mix: everything but the pixels; and p(noisy | true) if the noise was drawn.
+@dataclass(frozen=True)
+class Built:
+    """What a data folder is made from, and what is known of the noise beside it.
+
+    Attributes:
+        transition: (L, L) p(noisy | true) that the noise was drawn from; None for human labels.
+        confusion_of_all: (L, L) C estimated from all training images, those without clean labels included.
+    """
+
+    contents: Contents
+    transition: FloatArray | None
+    confusion_of_all: FloatArray
+
+
+def build(source: Cifar10n, options: Options) -> Built:
+    """Split, estimate C, mix: everything but the pixels.
 
     Raises: DataError if there are not more than ``num_clean`` images, or the human labels cannot be read.
     """
@@ -69,7 +83,7 @@ def build(source: Cifar10n, options: Options) -> tuple[Contents, FloatArray | No
         pairs=pairs,
         estimate=estimate,
     )
-    return contents, transition
+    return Built(contents, transition, estimate_from(images, len(CLASS_NAMES)).confusion)
 
 
 def _noisy_labels(source: Cifar10n, options: Options, rng: np.random.Generator) -> tuple[IntArray, FloatArray | None]:

@@ -126,6 +126,10 @@ _ABLATIONS: dict[str, tuple[str, Stage]] = {
         "lr_mult times 0.1 on p(z|x)",
         _cifar10n.joint("ours_types_slow", edits.learning_rate_of("_ntype", 0.1)),
     ),
+    "ours, C from all pairs": (
+        "C from all 50,000 pairs, not from 10,000",
+        _cifar10n.joint("ours_confusion_of_all", edits.confusion_of_all),
+    ),
     "ours, type loss over labelled rows": (
         "loss_clean and loss_ntype divided by their rows",
         _cifar10n.joint("ours_labelled_mean", edits.labelled_mean),

@@ -70,6 +70,13 @@ def update_noise_lr(value: float) -> Edit:
     return edit
 
 
+def confusion_of_all(solver: SolverParameter, net: NetParameter) -> None:
+    """C estimated from every training image, where the data set has both labels of all (CIFAR-10N)."""
+    for layer in noisy_losses(net):
+        filler = layer.softmax_noisy_label_loss_param.matrix_c_filler
+        filler.source = str(PurePosixPath(filler.source).with_name(layout.CONFUSION_OF_ALL))
+
+
 def learning_rate_of(suffix: str, factor: float) -> Edit:
     """Multiply the rates of the layers whose names end in ``suffix``: ``_ntype`` for the noise type net."""
 

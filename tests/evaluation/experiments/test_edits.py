@@ -57,6 +57,13 @@ def test_numbers_go_where_they_belong():
     assert changed("cifar10/clean", edits.schedule(0.5, 7, 9, snapshot=3))[0].snapshot == 3
 
 
+def test_confusion_of_all_is_read_beside_the_other():
+    net = changed("cifar10/ours", edits.confusion_of_all)[1]
+    filler = layers(net)["loss_noisy"].softmax_noisy_label_loss_param.matrix_c_filler
+    assert filler.source == "data/cifar10n/confusion_of_all.binaryproto"
+    assert names_changed("cifar10/ours", edits.confusion_of_all) == {"loss_noisy"}
+
+
 def test_rates_and_decay_of_the_noise_type_net_alone():
     before = layers(messages("cifar10/ours")[1])
     slow = layers(changed("cifar10/ours", edits.learning_rate_of("_ntype", 0.5))[1])
@@ -132,6 +139,7 @@ def test_both_splits_are_tested():
     [
         ("cifar10/ours", edits.noisy_labels_only),
         ("cifar10/clean", edits.update_noise_lr(0)),
+        ("cifar10/clean", edits.confusion_of_all),
         ("cifar10/clean", edits.loss_weights(loss_ntype=1)),
         ("cifar10/clean", edits.learning_rate_of("_ntype", 0)),
         ("cifar10/clean", constant_types),
