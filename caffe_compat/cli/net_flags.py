@@ -8,7 +8,7 @@ import logging
 import torch
 
 from caffe_compat.net import Net
-from caffe_compat.solver.device import gpu_of_flag
+from caffe_compat.solver.device import device_of_flag
 
 log = logging.getLogger("caffe_compat")
 
@@ -24,13 +24,13 @@ def add_net_flags(
 
 def device_of_flags(args: argparse.Namespace) -> torch.device:
     """The device of ``--gpu``, which is logged as Caffe does."""
-    gpu = gpu_of_flag(args.gpu)
-    if gpu is None:
+    device = device_of_flag(args.gpu)
+    if device.type == "cpu":
         log.info("Use CPU.")
-        return torch.device("cpu")
-    log.info("Use GPU with device ID %d", gpu)
-    log.info("GPU device name: %s", torch.cuda.get_device_name(gpu))
-    return torch.device("cuda", gpu)
+    else:
+        log.info("Use GPU with device ID %d", device.index)
+        log.info("GPU device name: %s", torch.cuda.get_device_name(device))
+    return device
 
 
 def build_net(args: argparse.Namespace, phase: str, device: torch.device) -> Net:

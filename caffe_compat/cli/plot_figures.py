@@ -24,13 +24,13 @@ from caffe_compat.evaluation.figures.inputs import (
     read_data_folder,
     read_examples,
     read_label_scores,
-    read_training,
 )
 from caffe_compat.evaluation.figures.label_confusion import draw_label_confusion
 from caffe_compat.evaluation.figures.predictions import draw_predictions
 from caffe_compat.evaluation.figures.rank_precision import Ranking, draw_rank_precision
 from caffe_compat.evaluation.figures.saving import save_figure
 from caffe_compat.evaluation.figures.training import draw_training
+from caffe_compat.evaluation.figures.training_results import read_training
 
 
 class LeftOut(Exception):
@@ -54,7 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="PARQUET",
         help="label scores of score_labels; several are seeds of one experiment, of which Fig. 7 shows the first",
     )
-    parser.add_argument("--results", type=Path, metavar="DIR", help="the output folder of reproduce_table")
+    parser.add_argument(
+        "--results", type=Path, metavar="DIR", help="the output folder of reproduce_table, or results copied from it"
+    )
     parser.add_argument(
         "--recipe", choices=sorted(RECIPES), help="whose rows to draw, where --results holds several recipes' stages"
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from caffe_compat.cli.common import DONE, FAILED, Parser, command, positive
 from caffe_compat.datasets.layout import TRUE_CONFUSION
-from caffe_compat.errors import DataError
+from caffe_compat.errors import CaffeCompatError, DataError
 from caffe_compat.evaluation.experiments.catalogue import RECIPES
 from caffe_compat.evaluation.experiments.chain import Chain, StageFailed
 from caffe_compat.evaluation.experiments.confusion_table import confusion_table
@@ -19,6 +19,9 @@ from caffe_compat.evaluation.experiments.own_recipe import own_recipe
 from caffe_compat.evaluation.experiments.switches import SWITCHES, with_switches
 from caffe_compat.evaluation.experiments.table import Table
 from caffe_compat.evaluation.figures.inputs import read_data_folder
+from caffe_compat.evaluation.figures.saving import save_figure
+from caffe_compat.evaluation.figures.training import draw_training
+from caffe_compat.evaluation.figures.training_results import Panels, training_panels
 from caffe_compat.files import atomic_path
 
 DEFAULT_RECIPE = "clothing1m"
@@ -97,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if unknown := set(args.stages or ()) - set(stages):
         parser.error(f"--stages: expected some of {', '.join(stages)}, got {', '.join(sorted(unknown))}")
     seeds = range(args.first_seed, args.first_seed + (args.seeds or recipe.seeds))
-    chain = Chain(recipe, args.data, args.out, () if args.gpu is None else ("--gpu", args.gpu), args.pretrained)
+    chain = Chain(recipe, args.data, args.out, args.gpu, args.pretrained)
     if args.pretrained is not None and not args.pretrained.is_file():
         raise DataError("--pretrained: no such file", path=str(args.pretrained))
     if args.table_only:
@@ -128,7 +131,7 @@ def _run(chain: Chain, seeds: Sequence[int], stages: Sequence[str] | None) -> st
 
 
 def report(chain: Chain, seeds: Sequence[int], confusion: str) -> None:
-    """Print the table and write it, as Markdown and JSON, into the output folder; ``confusion`` is printed below it."""
+    """Print the table, ``confusion`` below it, and write it and the curves into the output folder."""
     results = {(job.stage.name, seed): chain.finished(job) for seed in seeds for job in chain.jobs(seed)}
     finished = {key: result for key, result in results.items() if result is not None}
     left_out = [name for name in chain.left_out() if name not in {stage for stage, _ in finished}]
@@ -139,6 +142,27 @@ def report(chain: Chain, seeds: Sequence[int], confusion: str) -> None:
             part.write_text(text)
     print(markdown)
     print(f"Logs, weights and results: {chain.out}/seed_<n>/<stage>/; this table: {chain.out}/table.md, table.json")
+    panels = training_panels(
+        chain.recipe,
+        (
+            (finished[at], job.log_file)
+            for seed in seeds
+            for job in chain.jobs(seed)
+            if (at := (job.stage.name, seed)) in finished
+        ),
+    )
+    if panels:
+        _draw_curves(panels, chain.out)
+
+
+def _draw_curves(panels: Panels, folder: Path) -> None:
+    """Accuracy and losses over the iterations, as ``training.png`` and ``.svg``; the table does not depend on them."""
+    try:
+        paths = save_figure(draw_training(panels), folder, "training")
+    except CaffeCompatError as exc:  # no matplotlib
+        print(f"Curves: {exc}")
+    else:
+        print(f"Curves: {', '.join(map(str, paths))}")
 
 
 def _confusion(chain: Chain) -> str:

@@ -21,6 +21,12 @@ def gpu_of_flag(flag: str) -> int | None:
     return numbers[0] if numbers else None
 
 
+def device_of_flag(flag: str) -> torch.device:
+    """The GPU that ``--gpu`` names (``gpu_of_flag``), or the CPU for an empty flag."""
+    gpu = gpu_of_flag(flag)
+    return torch.device("cpu") if gpu is None else torch.device("cuda", gpu)
+
+
 def gpus_of_flag(flag: str) -> list[int]:
     """All GPUs that ``--gpu`` names; none for an empty flag.
 

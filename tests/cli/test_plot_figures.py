@@ -18,7 +18,8 @@ from caffe_compat.datasets import layout
 from caffe_compat.datasets.image_database import ImageDatabase
 from caffe_compat.datasets.layout import TRUE_CONFUSION
 from caffe_compat.datasets.pairs import write_pairs
-from caffe_compat.evaluation.figures.inputs import read_data_folder, read_examples, read_label_scores, read_training
+from caffe_compat.evaluation.figures.inputs import read_data_folder, read_examples, read_label_scores
+from caffe_compat.evaluation.figures.training_results import read_training
 from caffe_compat.evaluation.label_quality.label_scores import LabelScores
 from caffe_compat.evaluation.label_quality.scores_file import ScoresInfo, ScoresWriter
 
@@ -175,6 +176,18 @@ def test_training_by_method_and_seed(results):
     assert panels["test loss"]["noisy as truth"][1] == {0: 1.5, 10: 11.5}
     assert panels["training loss (all outputs)"]["clean only"] == [{0: 2.25}, {0: 2.25}]
     assert list(panels["test loss"]) == ["clean only", "noisy as truth", "ours"]
+
+
+def test_results_without_their_logs(tmp_path, results):
+    """As they are committed under docs/results: seed_<n>/<stage>.json."""
+    for file in results.glob("seed_*/*/result.json"):
+        seed, stage, _ = file.parts[-3:]
+        copy = tmp_path / "copies" / seed / f"{stage}.json"
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(file.read_text())
+    known = read_training(results)
+    del known["training loss (all outputs)"]
+    assert read_training(tmp_path / "copies") == known
 
 
 def as_recipe(results, name, stages=("clean", "noisy_as_truth", "ours", "ntype")):

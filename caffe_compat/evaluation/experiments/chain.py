@@ -20,6 +20,7 @@ from caffe_compat.evaluation.experiments.recipes import Recipe
 from caffe_compat.evaluation.experiments.results import Result, make_result, read_result, write_result
 from caffe_compat.evaluation.experiments.starts import write_start
 from caffe_compat.evaluation.experiments.training_log import TrainingLog
+from caffe_compat.solver.device import device_of_flag
 
 _LAST_LINES_SHOWN = 15
 
@@ -35,7 +36,7 @@ class Chain:
     Attributes:
         data: the databases (``data_folder`` says where a seed finds its own).
         out: everything that is made goes below it: ``out/seed_<n>/<stage>/``.
-        train_options: further options of ``train_net.py``, such as ``--gpu 0``.
+        gpu: number of the GPU to use; None: the CPU.
         pretrained: weights from elsewhere, for the stages that start from such; without them these stages and those
             that need them do not run.
     """
@@ -43,7 +44,7 @@ class Chain:
     recipe: Recipe
     data: Path
     out: Path
-    train_options: tuple[str, ...] = ()
+    gpu: str | None = None
     pretrained: Path | None = None
 
     def jobs(self, seed: int) -> Iterator[Job]:
@@ -89,15 +90,10 @@ class Chain:
 
     def _run_stage(self, job: Job, lock: int) -> None:
         made_with = identity(job)
-        snapshot = _prepare(job, made_with)
-        command = [*trainer(), "--solver", str(job.solver_file), *self.train_options]
-        if snapshot is not None:
-            command += ["--snapshot", str(snapshot)]
-        elif job.stage.continues is not None:
-            command += ["--snapshot", str(job.earlier(job.stage.continues).final_state)]
-        began = time.monotonic()
         with Progress(f"seed {job.seed}: {job.stage.name}", job.max_iter) as progress:
-            code = _train(command, job.log_file, progress, lock)
+            snapshot = _prepare(job, made_with, self.gpu, progress)
+            began = time.monotonic()
+            code = _train(self._command(job, snapshot), job.log_file, progress, lock)
         if code != 0 or not job.final_weights.exists():
             raise StageFailed(_ending(job, code))
         with open(job.log_file, errors="replace") as lines:
@@ -105,8 +101,18 @@ class Chain:
         resumed_at = None if snapshot is None else int(snapshot.stem.rpartition("_")[2])
         write_result(job, make_result(job, log, made_with, resumed_at, time.monotonic() - began))
 
+    def _command(self, job: Job, snapshot: Path | None) -> list[str]:
+        command = [*trainer(), "--solver", str(job.solver_file)]
+        if self.gpu is not None:
+            command += ["--gpu", self.gpu]
+        if snapshot is not None:
+            command += ["--snapshot", str(snapshot)]
+        elif job.stage.continues is not None:
+            command += ["--snapshot", str(job.earlier(job.stage.continues).final_state)]
+        return command
 
-def _prepare(job: Job, made_with: Identity) -> Path | None:
+
+def _prepare(job: Job, made_with: Identity, gpu: str | None, progress: Progress) -> Path | None:
     """Write what the stage reads, and give the snapshot it can go on from, if there is one."""
     snapshot = job.last_snapshot()
     if snapshot is not None and (other := _changed_since_start(job)):
@@ -118,7 +124,8 @@ def _prepare(job: Job, made_with: Identity) -> Path | None:
         if job.stage.starts:
             write_start(job)
         if job.stage.transition is not None:
-            write_estimated_transition(job, job.stage.transition)
+            device = device_of_flag(gpu or "")
+            write_estimated_transition(job, job.stage.transition, device, progress)
     return snapshot
 
 

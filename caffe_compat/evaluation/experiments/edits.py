@@ -77,6 +77,18 @@ def confusion_of_all(solver: SolverParameter, net: NetParameter) -> None:
         filler.source = str(PurePosixPath(filler.source).with_name(layout.CONFUSION_OF_ALL))
 
 
+def num_output(**sizes: int) -> Edit:
+    """Outputs of inner product layers, by layer name."""
+
+    def edit(solver: SolverParameter, net: NetParameter) -> None:
+        for name, size in sizes.items():
+            layers = [layer for layer in net.layer if layer.name == name and layer.type == "InnerProduct"]
+            for layer in found(layers, net, f'an InnerProduct layer "{name}"'):
+                layer.inner_product_param.num_output = size
+
+    return edit
+
+
 def learning_rate_of(suffix: str, factor: float) -> Edit:
     """Multiply the rates of the layers whose names end in ``suffix``: ``_ntype`` for the noise type net."""
 

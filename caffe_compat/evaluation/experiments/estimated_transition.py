@@ -13,6 +13,7 @@ from caffe_compat.datasets import layout
 from caffe_compat.errors import DataError
 from caffe_compat.evaluation.experiments.edits import data_layers
 from caffe_compat.evaluation.experiments.jobs import Job, recipe_messages, replace_root
+from caffe_compat.evaluation.experiments.progress import Progress
 from caffe_compat.evaluation.experiments.recipes import Transition, TransitionKind
 from caffe_compat.label_noise.confusion import FloatArray, IntArray
 from caffe_compat.label_noise.transitions import anchor_transition, gold_transition
@@ -22,25 +23,27 @@ from caffe_compat.prototxt.deploy import prediction_net
 from caffe_compat.weights import write_blobproto_file
 
 
-def write_estimated_transition(job: Job, transition: Transition) -> None:
+def write_estimated_transition(job: Job, transition: Transition, device: torch.device, progress: Progress) -> None:
     """Write ``job.transition_file``, (1, 1, L, L) indexed [noisy, true], from the net of ``transition.stage``."""
     noisy_net = job.earlier(transition.stage)
     if transition.kind is TransitionKind.GOLD:
-        p_noisy, true = predictions(noisy_net, layout.CLEAN_TRAIN)
+        p_noisy, true = predictions(noisy_net, layout.CLEAN_TRAIN, device, progress)
         matrix = gold_transition(p_noisy, true)
     else:
-        p_noisy, _ = predictions(noisy_net, layout.MIXED_IMAGES)
+        p_noisy, _ = predictions(noisy_net, layout.MIXED_IMAGES, device, progress)
         matrix = anchor_transition(p_noisy)
     write_blobproto_file(job.transition_file, matrix[np.newaxis, np.newaxis])
 
 
-def predictions(job: Job, database: str) -> tuple[FloatArray, IntArray]:
+def predictions(
+    job: Job, database: str, device: torch.device, progress: Progress | None = None
+) -> tuple[FloatArray, IntArray]:
     """What the finished net of ``job`` says of every image of a database of its data folder.
 
     Returns: p(label|x), (N, L) float32, and the labels stored with the images, (N,), in key order.
     """
     description = _reading(job, database)
-    net = Net(description, phase="TEST", weights=str(job.final_weights))
+    net = Net(description, phase="TEST", weights=str(job.final_weights)).to(device)
     label = description.layer[0].top[1]
     with closing(open_database(job.data / database)) as source:
         count = len(source)
@@ -48,9 +51,11 @@ def predictions(job: Job, database: str) -> tuple[FloatArray, IntArray]:
     with torch.no_grad():
         while done < count:
             outputs = net()
-            probabilities.append(outputs["prob"].numpy().copy())
-            labels.append(net.blobs[label].numpy().astype(np.int64))
+            probabilities.append(outputs["prob"].cpu().numpy().copy())
+            labels.append(net.blobs[label].cpu().numpy().astype(np.int64))
             done += len(probabilities[-1])
+            if progress is not None:
+                progress.show_predicted(min(done, count), count)
     if not probabilities:
         raise DataError("no images", path=str(job.data / database))
     return np.concatenate(probabilities)[:count], np.concatenate(labels)[:count]

@@ -40,6 +40,9 @@ class Family:
     def noisy_as_truth_random(self) -> Stage:
         return self.stage("noisy_as_truth_random", "noisy_as_truth")
 
+    def noisy_only(self) -> Stage:
+        return self.stage("noisy_only", "noisy_as_truth", change=(edits.noisy_labels_only,))
+
     def then_clean(self, name: str, stage: str, *change: Edit, joint: bool = False) -> Stage:
         """The clean net, from what an earlier stage learned.
 
@@ -68,12 +71,10 @@ class Family:
             starts.append(Start("ntype", _rename(self._convolutions, "_ntype")))
         return self.stage(name, "ours", *starts, change=change)
 
-    def corrected(self) -> tuple[Stage, ...]:
-        """GLC and forward correction: a net of the noisy labels alone, then the bottom-up net over its matrices."""
-        noisy_only = self.stage("noisy_only", "noisy_as_truth", change=(edits.noisy_labels_only,))
-        bottom_up = self.bottom_up()
+    def corrected(self, clean: str = "clean") -> tuple[Stage, ...]:
+        """GLC and forward correction: the bottom-up net over the matrices of the stage ``noisy_only``."""
+        bottom_up = self.bottom_up(clean)
         return (
-            noisy_only,
             replace(bottom_up, name="glc", transition=Transition(TransitionKind.GOLD, "noisy_only")),
             replace(bottom_up, name="forward", transition=Transition(TransitionKind.ANCHORS, "noisy_only")),
         )
@@ -88,6 +89,7 @@ class Family:
             self.bottom_up(),
             self.noisy_as_truth_random(),
             self.then_clean("noisy_then_clean", "noisy_as_truth_random", fine_tune),
+            self.noisy_only(),
             *self.corrected(),
         )
 

@@ -10,6 +10,9 @@ from typing import TextIO
 from caffe_compat.evaluation.experiments.training_log import TrainingLog
 
 
+_SECONDS_PER_LINE = 10.0  # where lines stay
+
+
 class Progress:
     """``seed 1: ours   1500/6000   loss 1.52   test accuracy 0.667   9.1 iterations/s   8 min left``"""
 
@@ -19,6 +22,7 @@ class Progress:
         self._redraws = self._stream.isatty()
         self._began = time.monotonic()
         self._tests_shown = 0
+        self._last_shown = self._began
 
     def __enter__(self) -> Progress:
         self._write(f"{self._title}: starting")
@@ -36,6 +40,13 @@ class Progress:
         if self._redraws or len(tests) > self._tests_shown:
             self._tests_shown = len(tests)
             self._write(self._line(log, tests[-1]["accuracy"] if tests else None))
+
+    def show_predicted(self, done: int, count: int) -> None:
+        """Tell how many images an earlier stage's net has been asked about; without a terminal every ten seconds."""
+        now = time.monotonic()
+        if self._redraws or now - self._last_shown > _SECONDS_PER_LINE:
+            self._last_shown = now
+            self._write(f"{self._title}: estimating p(noisy | true), {done}/{count} images")
 
     def _line(self, log: TrainingLog, accuracy: float | None) -> str:
         done = max([*log.losses, *log.tests], default=0)

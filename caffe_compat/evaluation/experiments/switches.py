@@ -36,6 +36,8 @@ def _for(edit: Edit, *stages: str) -> dict[str, Edit]:
     return dict.fromkeys(stages, edit)
 
 
+_CLOTHING1M = ("clothing1m", "clothing1m_release")
+
 SWITCHES: dict[str, Switch] = {
     "D2": Switch(
         "scale of the noise type scores' gradient in the noisy label loss",
@@ -72,10 +74,17 @@ SWITCHES: dict[str, Switch] = {
                 edits.schedule(base_lr=0.001, stepsize=10_000, max_iter=15_000), "clean", "clean_pretrained"
             ),
         },
-        recipes=("clothing1m", "clothing1m_release"),
+        recipes=_CLOTHING1M,
     ),
     "D8": Switch("one joint run or two stages", elsewhere="recipes clothing1m and clothing1m_release"),
-    "D9": Switch("size of the noise type net", elsewhere="recipes clothing1m and clothing1m_release"),
+    "D9": Switch(
+        "outputs of the noise type net's fc7: 4096 or 1024",
+        {
+            "paper": _for(edits.num_output(fc7_ntype=4096), "ntype", "ours", "stage1", "stage2"),
+            "release": _for(edits.num_output(fc7_ntype=1024), "ntype", "ours", "stage1", "stage2"),
+        },
+        recipes=_CLOTHING1M,
+    ),
     "D10": Switch(
         "samples that C is estimated from",
         elsewhere="import_clothing1m --recipe (paper: train, release: train and val)",

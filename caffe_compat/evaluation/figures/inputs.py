@@ -1,4 +1,4 @@
-"""What the figures are drawn from, read from a data folder, files of label scores and the results of a recipe."""
+"""What the figures of labels are drawn from, read from a data folder and files of label scores."""
 
 from __future__ import annotations
 
@@ -15,10 +15,6 @@ from caffe_compat.datasets.image_database import ImageDatabase
 from caffe_compat.datasets.pairs import count_pairs_in
 from caffe_compat.datasets.samples import NO_LABEL
 from caffe_compat.errors import DataError, expected_got
-from caffe_compat.evaluation.experiments.catalogue import RECIPES
-from caffe_compat.evaluation.experiments.recipes import Recipe, Stage
-from caffe_compat.evaluation.experiments.results import Result, read_result_file
-from caffe_compat.evaluation.experiments.training_log import TrainingLog
 from caffe_compat.evaluation.figures.predictions import Example
 from caffe_compat.evaluation.label_quality.scores_file import TYPES, read_scores
 from caffe_compat.evaluation.metrics import BoolArray, FloatArray, IntArray
@@ -100,52 +96,6 @@ def read_label_scores(path: Path) -> Scores:
 def read_examples(scores: Scores, records: IntArray, images: ImageDatabase) -> list[Example]:
     """The records at these positions with their images. Raises: DataError for one whose image is not there."""
     return [_example(scores.columns, int(record), images) for record in records]
-
-
-def read_training(folder: Path, name: str | None = None) -> dict[str, dict[str, list[dict[int, float]]]]:
-    """{axis label: {method: the points of each seed}} of a recipe's results: test accuracy, test loss, training loss.
-
-    Args:
-        name: the recipe's, whose stages may have been run for another one that shares them; None: the one that all
-            results are of.
-    Returns an empty dict where no stage of a row has finished.
-    Raises: DataError if there is no result, or of several recipes without ``name``, or of one that is not known.
-    """
-    files = sorted(folder.glob("seed_*/*/result.json"))
-    results = {file: read_result_file(file) for file in files}
-    recipes = sorted({result.recipe for result in results.values()})
-    chosen = recipes[0] if name is None and len(recipes) == 1 else name
-    if not recipes or chosen not in RECIPES:
-        wanted = f"results of one recipe ({', '.join(sorted(RECIPES))}) in seed_<n>/<stage>/result.json, or --recipe"
-        raise DataError(expected_got(wanted, ", ".join(recipes) or "none"), path=str(folder))
-    recipe = RECIPES[chosen]
-    panels: dict[str, dict[str, list[dict[int, float]]]] = {}
-    for row in recipe.rows:
-        for file in (file for file, result in results.items() if _is_of(result, recipe.stage(row.stage), recipe)):
-            for label, points in _curves(results[file], file.with_name("train.log")).items():
-                panels.setdefault(label, {}).setdefault(row.method, []).append(points)
-    return panels
-
-
-def _is_of(result: Result, stage: Stage, recipe: Recipe) -> bool:
-    """Whether it is the result of this stage, run for the recipe or for another one that has the same stage."""
-    if result.stage != stage.name:
-        return False
-    return result.recipe == recipe.name or (result.recipe in RECIPES and stage in RECIPES[result.recipe].stages)
-
-
-def _curves(result: Result, log_file: Path) -> dict[str, dict[int, float]]:
-    accuracy = {at: 100 * outputs["accuracy"] for at, outputs in result.test_history.items()}
-    curves = {"test accuracy (%)": accuracy, "test loss": _test_loss(result.test_history)}
-    if log_file.exists():
-        with open(log_file, errors="replace") as lines:
-            curves["training loss (all outputs)"] = TrainingLog.read(lines).losses
-    return {label: points for label, points in curves.items() if points}
-
-
-def _test_loss(history: Mapping[int, Mapping[str, float]]) -> dict[int, float]:
-    """That of the true label, the one output of the recipes' test nets whose name begins with ``loss``."""
-    return {at: value for at, outputs in history.items() for name, value in outputs.items() if name.startswith("loss")}
 
 
 def _matrix(path: Path, num_classes: int) -> FloatArray:

@@ -12,7 +12,7 @@ from caffe_compat.errors import CaffeCompatError
 # Okabe and Ito's colours, which colour-blind people tell apart, in an order that alternates dark and light in grey.
 COLOURS = ("#000000", "#E69F00", "#0072B2", "#56B4E9", "#D55E00", "#009E73", "#CC79A7")
 DASHES = ("-", "--", "-.", ":")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", "*")  # as many as go round apart from the colours
 HATCHES = ("", "////", "....", "xxxx")
 
 SEQUENTIAL = "cividis"  # the same to colour-blind eyes, and its lightness rises evenly

@@ -11,11 +11,13 @@ from caffe_compat.evaluation.figures.style import BAND, line_style, new_figure, 
 
 Points = Mapping[int, float]  # by iteration
 _MARKS = 8
+_MARGIN = 0.05  # above and below, of the panel's range
+_LEGEND_WIDTH = 100  # letters in a line
 
 
 @styled
 def draw_training(panels: Mapping[str, Mapping[str, Sequence[Points]]]) -> Any:
-    """One panel below another over the same iterations.
+    """One panel below another over the same iterations, each as high as what comes after iteration 0.
 
     Args:
         panels: {axis label: {method: the points of each of its runs}}. A method's line is the mean over the runs at the
@@ -31,9 +33,13 @@ def draw_training(panels: Mapping[str, Mapping[str, Sequence[Points]]]) -> Any:
         for method, runs in lines.items():
             _draw_line(axes, method, runs, methods.index(method))
         axes.set_ylabel(label)
+        if trained := [value for runs in lines.values() for run in runs for at, value in run.items() if at > 0]:
+            margin = _MARGIN * (max(trained) - min(trained)) or _MARGIN
+            axes.set_ylim(min(trained) - margin, max(trained) + margin)
     all_axes[-1].set_xlabel("iteration")
     handles = {label: line for axes in all_axes for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=len(handles))
+    columns = max(1, _LEGEND_WIDTH // max(len(label) for label in handles))
+    figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=columns)
     return figure
 
 

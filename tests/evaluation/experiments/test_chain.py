@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from caffe_compat.cli.reproduce_table import main
 from caffe_compat.errors import CaffeCompatError
@@ -69,6 +70,7 @@ def test_whole_chain(chain: Chain, capsys: pytest.CaptureFixture[str]):
     printed = capsys.readouterr().out
     assert "missing" in line_of("noisy as truth", printed) and "missing" not in line_of("ours", printed)
     assert (chain.out / "table.md").read_text() in printed + "\n"
+    assert f"Curves: {chain.out / 'training.png'}" in printed and (chain.out / "training.svg").stat().st_size > 10_000
 
     result = json.loads((chain.out / "seed_1/ours/result.json").read_text())
     assert result["iterations"] == 6 and set(result["test_history"]) == {"0", "3", "6"}
@@ -90,7 +92,8 @@ def test_whole_chain(chain: Chain, capsys: pytest.CaptureFixture[str]):
         trained = read_caffemodel(folder / f"{stage}/{stage}_iter_6.caffemodel")["transition"][0]
         assert matrix.shape == (10, 10) and (trained.reshape(10, 10) == matrix).all()
         database = "clean_train_lmdb" if stage == "glc" else "mixed_images_lmdb"
-        p_noisy, labels = predictions(next(job for job in chain.jobs(1) if job.stage.name == "noisy_only"), database)
+        noisy_only = next(job for job in chain.jobs(1) if job.stage.name == "noisy_only")
+        p_noisy, labels = predictions(noisy_only, database, torch.device("cpu"))
         assert labels.tolist() == [i % 10 for i in range(20)], "every image once, in key order"
         expected = wanted(p_noisy, labels) if stage == "glc" else wanted(p_noisy)
         np.testing.assert_allclose(matrix, expected, atol=1e-7)

@@ -142,6 +142,7 @@ def test_both_splits_are_tested():
         ("cifar10/clean", edits.confusion_of_all),
         ("cifar10/clean", edits.loss_weights(loss_ntype=1)),
         ("cifar10/clean", edits.learning_rate_of("_ntype", 0)),
+        ("cifar10/clean", edits.num_output(fc7_ntype=1)),
         ("cifar10/clean", constant_types),
         ("cifar10/clean", types_of_class),
     ],
@@ -182,6 +183,8 @@ def test_release_with_the_papers_choices():
     }
     assert weights["stage1"] == {"loss_clean": [1], "loss_noisy": [1]}
     assert weights["stage2"] == {"loss_clean": [1], "loss_noisy": [1], "loss_ntype": [1]}
+    for stage, (_, net) in switched("clothing1m_release", "D9", "paper").items():
+        assert layers(net)["fc7_ntype"].inner_product_param.num_output == 4096, stage
     assert set(switched("clothing1m_release", "D3", "no_decay")) == {"stage1"}, "where nothing else moves p(z|x)"
 
 

@@ -148,7 +148,8 @@ def test_results_from_pretrained_weights_are_shown_without_them(
     cells = {line.split(" | ")[0]: line.split(" | ")[4] for line in printed.splitlines() if line.startswith("| ")}
     assert cells["| clean only, pre-trained"] == cells["| bottom-up"] == "50.00"
     assert cells["| ours"] == "left out" and cells["| clean only"] == "missing"
-    assert "(`--pretrained`): `noisy_as_truth_pretrained`, `ntype`, `ours`." in printed
+    left_out = "`noisy_as_truth_pretrained`, `ntype`, `ours`, `noisy_then_clean`, `noisy_only`, `glc`, `forward`"
+    assert f"(`--pretrained`): {left_out}." in printed
 
     assert main([*command, "--pretrained", str(weights)]) == 0
     other = tmp_path / "other"

@@ -11,6 +11,7 @@ from caffe_compat.evaluation.figures.confusion_estimate import counted_confusion
 from caffe_compat.evaluation.figures.label_confusion import Confused, draw_label_confusion, worst_pairs
 from caffe_compat.evaluation.figures.predictions import Example, draw_predictions
 from caffe_compat.evaluation.figures.rank_precision import Ranking, draw_rank_precision
+from caffe_compat.evaluation.figures.style import line_style
 from caffe_compat.evaluation.figures.training import draw_training
 from caffe_compat.evaluation.metrics import auroc, average_precision, rank_precision
 
@@ -142,6 +143,17 @@ def test_training_is_mean_and_range_at_common_iterations():
     assert top.lines[1].get_xydata().tolist() == [[0, 1], [5, 2]]
     assert bottom.lines[0].get_color() == top.lines[1].get_color()
     assert legend(figure.legends[0]) == "clean (2 seeds)\nours"
+
+
+def test_a_panel_is_as_high_as_what_comes_after_the_start():
+    figure = draw_training({"loss": {"ours": [{0: 100.0, 5: 3.0, 10: 1.0}]}})
+    assert figure.axes[0].get_ylim() == pytest.approx((0.9, 3.1))
+
+
+def test_no_two_of_a_dozen_methods_look_alike():
+    styles = [line_style(number) for number in range(12)]
+    for key in ("marker", "color"):
+        assert len({(style[key], style["linestyle"]) for style in styles}) == 12
 
 
 def example(truth=2):
