@@ -20,8 +20,9 @@ def machine() -> dict[str, Any]:
     }
 
 
-def versions() -> dict[str, str]:
-    packages = ("torch", "numpy", "lmdb", "protobuf", "opencv-python-headless")
+def versions(*others: str) -> dict[str, str]:
+    """Python's and those of the packages that everything here needs, and ``others``, as far as they are installed."""
+    packages = ("torch", "numpy", "lmdb", "protobuf", "opencv-python-headless", *others)
     found = {name: importlib.metadata.version(name) for name in packages if _installed(name)}
     return {"python": platform.python_version(), **found}
 

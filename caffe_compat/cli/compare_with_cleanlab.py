@@ -12,6 +12,7 @@ from caffe_compat.errors import DataError
 from caffe_compat.evaluation.label_quality.cleanlab_comparison import compare_with_cleanlab
 from caffe_compat.evaluation.label_quality.scores_file import read_scores
 from caffe_compat.files import atomic_path
+from caffe_compat.machine import machine, versions
 
 
 @command
@@ -31,7 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     print("\n".join(_table(result)))
     if args.out is not None:
         with atomic_path(args.out) as part:
-            part.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+            made = {"machine": machine(), "versions": versions("cleanlab", "pyarrow")}
+            part.write_text(json.dumps(result | made, indent=1) + "\n", encoding="utf-8")
         print(f"wrote {args.out}")
     return DONE
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 from typing import NamedTuple
 
@@ -34,10 +35,13 @@ def read_list(path: str | os.PathLike[str], skip_blank: bool = False) -> list[En
 
     Args:
         skip_blank: nor do others. Caffe's tools, which join lists by position, take a blank line for an image.
-    Raises: DataError naming file and line where there is no label or it is no int32. (Caffe takes such a label for 0.)
+    Raises: DataError naming file and line where there is no label or it is no int32 (Caffe takes such a label for 0),
+        or the list begins with a byte order mark (which Caffe takes for a part of the first path).
     """
-    lines = enumerate(read_lines(path))
-    entries = [parse_entry(line, number, path) for number, line in lines if line.strip() or not skip_blank]
+    lines = read_lines(path)
+    if lines and lines[0].startswith(codecs.BOM_UTF8):
+        raise DataError("begins with a byte order mark: save it without one", path=f"{os.fspath(path)}:1")
+    entries = [parse_entry(line, number, path) for number, line in enumerate(lines) if line.strip() or not skip_blank]
     if not entries:
         raise DataError("an empty list", path=os.fspath(path))
     return [entry._replace(number=number) for number, entry in enumerate(entries)] if skip_blank else entries

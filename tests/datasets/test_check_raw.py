@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from tiny_datasets import clothing_key, write_cifar_csv, write_clothing1m
 
+from caffe_compat.data.image_list import read_list
 from caffe_compat.datasets.check.counts import measure_label_accuracy
 from caffe_compat.datasets.check.decoding import READABLE, UNREADABLE, decode_file
 from caffe_compat.datasets.check.findings import Findings, Place
@@ -143,6 +144,12 @@ def test_every_fault_is_found_where_it_is(root: Path, plant: Callable[[Path], No
     assert len(places[kind]) == 1 and places[kind][0].startswith(place)
 
 
+def test_byte_order_marks_are_skipped(root: Path) -> None:
+    for path in (*root.glob("*_list.txt"), root / CLEAN_KV, root / NOISY_KV, root / "category_names_eng.txt"):
+        path.write_text(path.read_text(), encoding="utf-8-sig")
+    assert found(check(CLOTHING1M, Subject(root))) == {}
+
+
 def test_images_are_not_read_unless_asked(root: Path) -> None:
     unreadable(root)
     findings = check(CLOTHING1M, Subject(root, read_images=False))
@@ -184,6 +191,7 @@ def test_clean_lists_are_clean(lists: tuple[str, str]) -> None:
         (f"{clothing_key(8)} 1", "conflicting_label", f":7: {clothing_key(8)}: label 1, in line 3 2"),
         (f"{clothing_key(2)} 2", "key_in_two_splits", f":7: {clothing_key(2)}: also in TRAIN:3"),
         ("images/none.jpg 2", "missing_image", ":7: images/none.jpg"),
+        (f"{clothing_key(20)} -1", "label_of_none", f":7: {clothing_key(20)}"),
     ],
 )  # fmt: skip
 def test_faults_of_lists(lists: tuple[str, str], line: str, kind: str, place: str) -> None:
@@ -195,6 +203,14 @@ def test_blank_lines_are_where_they_are(lists: tuple[str, str]) -> None:
     path = Path(lists[1])
     path.write_text(f"\n{path.read_text()} \r\n{clothing_key(20)} 2\n\n\n")
     assert check_lists(lists) == {"blank_line": [f"{path}:1", f"{path}:8"]}
+
+
+def test_a_byte_order_mark(lists: tuple[str, str]) -> None:
+    path = Path(lists[1])
+    path.write_text(path.read_text(), encoding="utf-8-sig")
+    assert check_lists(lists) == {"byte_order_mark": [f"{path}:1"]}
+    with pytest.raises(DataError, match="test.txt:1: begins with a byte order mark"):
+        read_list(path)
 
 
 @pytest.mark.parametrize(("separator", "name"), [("\t", "a tab"), (",", "a comma"), (";", "a semicolon")])

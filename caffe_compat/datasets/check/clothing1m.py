@@ -72,7 +72,7 @@ def _listed(folder: Path, lists: Lists) -> dict[str, Place]:
 
 
 def _numbered(path: Path) -> Iterator[tuple[int, str]]:
-    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+    with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
         for number, line in enumerate(file, start=1):
             yield number, line.strip()
 

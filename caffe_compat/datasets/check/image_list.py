@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -42,6 +43,9 @@ def _read(path: str, findings: Findings) -> list[Listed]:
     entries: list[Listed] = []
     broken: dict[int, Place] = {}
     lines = read_lines(path)
+    if lines and lines[0].startswith(codecs.BOM_UTF8):
+        findings.add("byte_order_mark", Place(path, 1))
+        lines[0] = lines[0].removeprefix(codecs.BOM_UTF8)
     for number, line in enumerate(lines):
         if not line.strip():
             findings.add("blank_line", Place(path, number + 1))
@@ -49,6 +53,8 @@ def _read(path: str, findings: Findings) -> list[Listed]:
         try:
             entry = parse_entry(line, number, path)
             entries.append(Listed(entry.path, entry.label, entry.line))
+            if entry.label == NO_LABEL:
+                findings.add("label_of_none", Place(path, entry.line, key=entry.path))
         except DataError as exc:
             broken[number] = Place(path, number + 1, detail=exc.problem)
     total = len(entries) + len(broken)

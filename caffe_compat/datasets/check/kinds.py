@@ -36,6 +36,14 @@ KINDS = {
     "label_out_of_range": Kind(
         PROBLEM, "label(s) out of range", "labels count from 0 and end before the number of classes"
     ),
+    "label_of_none": Kind(
+        WARNING, "line(s) with the label -1", "label or delete them: convert_imageset stores them, importers stop there"
+    ),
+    "byte_order_mark": Kind(
+        PROBLEM,
+        "list(s) that begin with a byte order mark",
+        "save them without one: it would be a part of the first path",
+    ),
     "conflicting_label": Kind(PROBLEM, "key(s) labelled a second time, differently", "keep one line a key"),
     "unlabelled_key": Kind(PROBLEM, "listed key(s) without a label", "label them or take them out of the list"),
     "repeated_key": Kind(
@@ -91,9 +99,8 @@ KINDS = {
     ),
     "unread_image": Kind(
         WARNING,
-        "image(s) that the index never reads",
-        "make the mixed set again if noisy ones are to count; of clean ones drawing leaves some out, a higher "
-        "--clean_ratio fewer",
+        "noisy image(s) that the index never reads",
+        "make the mixed set again if they are to count",
     ),
     "missing_group": Kind(
         WARNING, "part(s) of the mixed set without side file", "nets cannot notice when one is made anew"

@@ -94,6 +94,8 @@ def _count_lines(facts: Mapping[str, Any]) -> Iterator[str]:
         width = max(map(len, counts))
         for split, of_class in counts.items():
             yield f"  {split:<{width}} {sum(of_class.values()):>8}: {' '.join(map(str, of_class.values()))}"
+    if not_drawn := facts.get("clean_images_not_drawn"):
+        yield f"clean images that no record of the mixed set reads: {not_drawn} (a higher --clean_ratio draws more)"
     for split, found in facts.get("label_accuracy", {}).items():
         yield f"label accuracy of {split}: {100 * found['accuracy']:.2f}% of {found['pairs']} samples with both labels"
 

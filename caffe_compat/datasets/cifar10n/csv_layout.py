@@ -47,7 +47,7 @@ def _column(path: Path, name: str) -> list[str]:
 @contextlib.contextmanager
 def table(path: Path) -> Iterator[csv.DictReader[str]]:
     """The rows of TRAIN or TEST. Raises: DataError, while they are read, where it is no CSV in UTF-8; OSError."""
-    with open(path, newline="", encoding="utf-8") as file:
+    with open(path, newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file, restval="")
         try:
             yield reader

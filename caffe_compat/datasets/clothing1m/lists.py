@@ -4,7 +4,7 @@
 - ``noisy_label_kv.txt``, ``clean_label_kv.txt``: ``image_file label`` a line; some images are in both;
 - ``noisy_train_key_list.txt``, ``clean_{train,val,test}_key_list.txt``: one image file a line.
 
-Image files are named ``images/0/00/1301091984,3478567000.jpg``.
+Image files are named ``images/0/00/1301091984,3478567000.jpg``. A byte order mark in front of a file is skipped.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _read_labels(path: Path, num_classes: int) -> tuple[dict[str, int], list[Pro
     """The labels in [0, num_classes), and the numbers of the lines that have none or contradict an earlier line."""
     labels: dict[str, int] = {}
     bad: dict[str, list[str]] = {MALFORMED: [], OUT_OF_RANGE: [], CONFLICTING: []}
-    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+    with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
         for number, line in enumerate(file, start=1):
             key, label = split_line(line)
             if label is None:
@@ -104,5 +104,5 @@ def split_line(line: str) -> tuple[str, int | None]:
 
 def _lines(path: Path) -> list[str]:
     """The lines that are not blank. Raises: FileNotFoundError."""
-    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+    with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
         return [line.strip() for line in file if line.strip()]

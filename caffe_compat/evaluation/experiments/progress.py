@@ -9,7 +9,6 @@ from typing import TextIO
 
 from caffe_compat.evaluation.experiments.training_log import TrainingLog
 
-
 _SECONDS_PER_LINE = 10.0  # where lines stay
 
 

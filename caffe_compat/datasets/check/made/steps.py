@@ -16,10 +16,9 @@ from caffe_compat.datasets.samples import NO_LABEL
 
 
 def check_parts(folder: MadeFolder, findings: Findings) -> None:
-    """Where there is a part of the mixed set, there are all."""
-    parts = (layout.MIXED_IMAGES, *ALL_LABELS)
-    if any((folder.root / name).exists() for name in parts):
-        findings.add("missing_database", *(Place(name) for name in parts if not (folder.root / name).exists()))
+    """Where there is a part of the mixed set, there are all labels; ``check_presence`` looks for the images."""
+    if any((folder.root / name).exists() for name in (layout.MIXED_IMAGES, *ALL_LABELS)):
+        findings.add("missing_database", *(Place(name) for name in ALL_LABELS if not (folder.root / name).exists()))
 
 
 def check_lengths(folder: MadeFolder, findings: Findings) -> None:
@@ -35,7 +34,7 @@ def check_lengths(folder: MadeFolder, findings: Findings) -> None:
 
 
 def check_index(folder: MadeFolder, findings: Findings) -> None:
-    """The index points at images, and at each of them."""
+    """The index points at images, and at each noisy one; drawing may leave out clean ones, which is no fault."""
     if folder.index is None or layout.MIXED_IMAGES not in folder.images:
         return
     paths = folder.images[layout.MIXED_IMAGES].paths
@@ -47,9 +46,12 @@ def check_index(folder: MadeFolder, findings: Findings) -> None:
     is_read = np.zeros(len(paths), bool)
     is_read[folder.mixed_order()] = True
     side_of = _sides(folder)
+    unread = {record: side_of(record) for record in np.flatnonzero(~is_read).tolist()}
+    if not_drawn := sum(side == "clean" for side in unread.values()):
+        findings.facts["clean_images_not_drawn"] = not_drawn
     findings.add("unread_image", *(
-        Place(layout.MIXED_IMAGES, record=record, key=paths[record], detail=side_of(record))
-        for record in np.flatnonzero(~is_read).tolist()
+        Place(layout.MIXED_IMAGES, record=record, key=paths[record], detail=side)
+        for record, side in unread.items() if side != "clean"
     ))  # fmt: skip
 
 
