@@ -1,9 +1,9 @@
-"""What label scores cost as their rows grow: writing Parquet and CSV, ranked lists, the report; seconds and memory.
+"""What label scores cost as their records grow: scoring, ranked lists, the report; seconds and memory.
 
     python bench/label_scores_cost.py out/label_scores_cost
 
-Each step in a process of its own. The scores are drawn (14 classes, keys as Clothing1M has them): no net runs. The
-images, 4 x 4 pixels, are those of the report's grids.
+Each step is a command line of its own. 14 classes, keys as Clothing1M has them, images of 4 x 4 random pixels, random
+labels, and a net that is one linear layer a branch, with random weights: what is left is the work around a net.
 """
 
 from __future__ import annotations
@@ -18,55 +18,50 @@ from pathlib import Path
 import numpy as np
 from process_cost import process_cost
 
+from caffe_compat import Net
+from caffe_compat.data.datum import encode_datum, label_datum
 from caffe_compat.data.lmdb_store import write_database
-from caffe_compat.evaluation.label_quality.label_scores import LabelScores
-from caffe_compat.evaluation.label_quality.scores_file import ScoresInfo, ScoresWriter
 from caffe_compat.machine import machine, versions
-from caffe_compat.proto.caffe_pb2 import Datum
+from caffe_compat.weights import write_blobproto_file
 
-CLASSES, BATCH = 14, 256
+CLASSES = 14
+NET = """
+name: "linear"
+layer { name: "images" type: "Input" top: "images" input_param { shape { dim: 1 dim: 3 dim: 4 dim: 4 } } }
+layer { name: "noisy" type: "Input" top: "noisy" input_param { shape { dim: 1 } } }
+layer {
+  name: "true" type: "InnerProduct" bottom: "images" top: "true"
+  inner_product_param { num_output: 14 weight_filler { type: "gaussian" std: 0.002 } }
+}
+layer {
+  name: "ntype" type: "InnerProduct" bottom: "images" top: "ntype"
+  inner_product_param { num_output: 3 weight_filler { type: "gaussian" std: 0.001 } }
+}
+layer {
+  name: "loss" type: "SoftmaxWithNoisyLabelLoss" bottom: "true" bottom: "ntype" bottom: "noisy" top: "loss"
+  softmax_noisy_label_loss_param { matrix_c_filler { type: "blob_proto" source: "CONFUSION" } }
+}
+"""
 
 
-def path(number: int) -> str:
-    return f"images/{number % 10}/{number % 100:02d}/{number},{3 * number}.jpg"
-
-
-def images(rows: int) -> Iterator[tuple[bytes, Datum]]:
-    for number in range(rows):
-        datum = Datum(channels=3, height=4, width=4, data=bytes(range(number % 200, number % 200 + 48)))
-        yield b"%08d_%s" % (number, path(number).encode()), datum
-
-
-def drawn(rows: int) -> Iterator[LabelScores]:
+def images(rows: int) -> Iterator[tuple[bytes, bytes]]:
     rng = np.random.default_rng(0)
-    for first in range(0, rows, BATCH):
-        size = min(BATCH, rows - first)
-        p_true, p_type, q_true, q_type = (
-            rng.dirichlet(np.full(width, 0.3), size).astype(np.float32) for width in (CLASSES, 3, CLASSES, 3)
-        )
-        yield LabelScores(
-            keys=[path(number) for number in range(first, first + size)],
-            noisy=rng.integers(0, CLASSES, size),
-            clean=np.full(size, -1),
-            p_true=p_true,
-            p_type=p_type,
-            q_true=q_true,
-            q_type=q_type,
-        )
+    for number in range(rows):
+        path = f"images/{number % 10}/{number % 100:02d}/{number},{3 * number}.jpg"
+        yield b"%08d_%s" % (number, path.encode()), encode_datum(rng.integers(0, 256, (3, 4, 4), np.uint8))
 
 
-def write(folder: Path, rows: int) -> None:
-    """The scores of so many records."""
-    info = ScoresInfo(
-        class_names=[f"class {label}" for label in range(CLASSES)],
-        confusion=((1 - np.eye(CLASSES)) / (CLASSES - 1)).tolist(),
-        model="none",
-        weights="none",
-        images=str(folder / "images_lmdb"),
-    )
-    with ScoresWriter(folder / "labels.parquet", folder / "labels.csv", info) as writer:
-        for scores in drawn(rows):
-            writer.write(scores)
+def labels(rows: int) -> Iterator[tuple[bytes, bytes]]:
+    drawn = np.random.default_rng(1).integers(0, CLASSES, rows)
+    return ((b"%08d" % number, label_datum(label)) for number, label in enumerate(drawn.tolist()))
+
+
+def write_net(folder: Path) -> None:
+    confusion = (1 - np.eye(CLASSES, dtype=np.float32)) / (CLASSES - 1)
+    write_blobproto_file(folder / "confusion.binaryproto", confusion[None, None])
+    net = folder / "net.prototxt"
+    net.write_text(NET.replace("CONFUSION", str(folder / "confusion.binaryproto")))
+    Net(net, "TRAIN").save_weights(folder / "net.caffemodel")
 
 
 def measured(command: list[str]) -> dict[str, float]:
@@ -79,10 +74,15 @@ def steps(folder: Path, rows: int) -> dict[str, object]:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     write_database(folder / "images_lmdb", images(rows))
+    write_database(folder / "labels_lmdb", labels(rows))
+    write_net(folder)
+    net = ["--model", f"{folder}/net.prototxt", "--weights", f"{folder}/net.caffemodel"]
+    data = ["--images", f"{folder}/images_lmdb", "--labels", f"{folder}/labels_lmdb"]
+    made = ["--out", f"{folder}/labels.parquet", "--csv", f"{folder}/labels.csv"]
     tool = ["tools/score_labels.py", "--scores", f"{folder}/labels.parquet"]
     result = {
         "rows": rows,
-        "write": measured([__file__, str(folder), "--write", str(rows)]),
+        "score": measured(["tools/score_labels.py", *net, *data, *made]),
         "lists": measured([*tool, "--lists", f"{folder}/lists"]),
         "report": measured([*tool, "--report", f"{folder}/report.html"]),
     }
@@ -94,11 +94,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, help="folder for the files (2 GB for 2,000,000 rows) and result.json")
     parser.add_argument("--rows", type=int, nargs="+", default=[20_000, 200_000, 2_000_000])
-    parser.add_argument("--write", type=int, metavar="ROWS", help="only write the scores into this folder")
     args = parser.parse_args()
-    if args.write:
-        write(args.out, args.write)
-        return 0
     runs = []
     for rows in args.rows:
         runs.append(steps(args.out / "scores", rows))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from caffe_compat.cli.common import DONE, Parser, command
+from caffe_compat.cli.common import DONE, Parser, command, refuse_existing
 from caffe_compat.datasets.pairs import write_pairs
 from caffe_compat.errors import DataError
 from caffe_compat.evaluation.label_quality.decisions import list_files, read_decisions
@@ -26,8 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, metavar="CSV", help="key,clean,noisy of the decided images")
     parser.add_argument("--force", action="store_true", help="overwrite what exists")
     args = parser.parse_args(argv)
-    if args.out.exists() and not args.force:
-        raise DataError("exists; --force overwrites it", path=str(args.out))
+    refuse_existing([args.out], args.force)
     files = list_files(args.lists)
     pairs = read_decisions(files)
     if not pairs:

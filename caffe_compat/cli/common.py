@@ -6,9 +6,11 @@ import argparse
 import contextlib
 import functools
 import io
+import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from caffe_compat.cli.hints import hint
@@ -102,6 +104,16 @@ def number_from(least: int, text: str, wanted: str) -> int:
         if (value := int(text)) >= least:
             return value
     raise argparse.ArgumentTypeError(f"expected {wanted}, got {text}")
+
+
+def refuse_existing(outputs: Iterable[str | Path | None], force: bool) -> None:
+    """Of files to be written (None: not asked for), before any work is done for them.
+
+    Raises: CaffeCompatError naming the first one that exists, unless ``force`` is given.
+    """
+    for path in outputs:
+        if path is not None and os.path.exists(path) and not force:
+            raise CaffeCompatError("exists; --force overwrites it", path=os.fspath(path))
 
 
 def command(main: Main) -> Callable[..., int]:

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from caffe_compat.cli.common import DONE, Parser, command
-from caffe_compat.errors import DataError
+from caffe_compat.cli.common import DONE, Parser, command, refuse_existing
 from caffe_compat.evaluation.label_quality.cleanlab_comparison import compare_with_cleanlab
 from caffe_compat.evaluation.label_quality.scores_file import read_scores
 from caffe_compat.files import atomic_path
@@ -26,8 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", metavar="JSON", type=Path, help="write the numbers there, too")
     parser.add_argument("--force", action="store_true", help="overwrite what exists")
     args = parser.parse_args(argv)
-    if args.out is not None and args.out.exists() and not args.force:
-        raise DataError("exists; --force overwrites it", path=str(args.out))
+    refuse_existing([args.out], args.force)
     result = compare_with_cleanlab(read_scores(args.scores))
     print("\n".join(_table(result)))
     if args.out is not None:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from caffe_compat.cli.common import DONE, Parser, command
+from caffe_compat.cli.common import DONE, Parser, command, refuse_existing
 from caffe_compat.errors import WeightsError
 from caffe_compat.glog import shape_text
 from caffe_compat.prototxt import read_net
@@ -108,8 +108,7 @@ def _rename(text: str) -> Rename:
 def _check_output(output: str, inputs: Sequence[str], force: bool) -> None:
     if any(os.path.exists(path) and os.path.exists(output) and os.path.samefile(path, output) for path in inputs):
         raise WeightsError("is an input: choose another name for the output", path=output)
-    if os.path.exists(output) and not force:
-        raise WeightsError("exists; --force overwrites it", path=output)
+    refuse_existing([output], force)
 
 
 def _report(merged: Merged, model: str | None) -> list[str]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from caffe_compat.cli.common import DONE, Parser, command, positive
+from caffe_compat.cli.common import DONE, Parser, command, positive, refuse_existing
 from caffe_compat.errors import PrototxtError, WeightsError
 from caffe_compat.files import atomic_path
 from caffe_compat.net import Net
@@ -26,9 +25,7 @@ _SUFFIX = ".prototxt"
 def main(argv: Sequence[str] | None = None) -> int:
     args = _parse(argv)
     weights_out = args.out.removesuffix(_SUFFIX) + ".caffemodel"
-    for path in (args.out, weights_out):
-        if os.path.exists(path) and not args.force:
-            raise PrototxtError("exists; --force overwrites it", path=path)
+    refuse_existing([args.out, weights_out], args.force)
     trained, _ = read_net(args.net)
     predicting = prediction_net(trained, args.net)
     source = _data_of(trained, predicting, args.net)

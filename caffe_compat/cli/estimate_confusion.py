@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from caffe_compat.cli.common import Parser, command
+from caffe_compat.cli.common import Parser, command, refuse_existing
 from caffe_compat.datasets.class_names import read_names
 from caffe_compat.datasets.confusion_files import (
     npy_beside,
@@ -76,11 +76,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _outputs(args: argparse.Namespace) -> list[Path]:
     outputs = [args.out, npy_beside(args.out), args.noise_types, args.transition, args.noise_type_log_prior]
-    named = [path for path in outputs if path is not None]
-    for path in named:
-        if path.exists() and not args.force:
-            raise DataError("exists; --force overwrites it", path=str(path))
-    return named
+    refuse_existing(outputs, args.force)
+    return [path for path in outputs if path is not None]
 
 
 def _noise_types(pairs: str, estimate: ConfusionEstimate) -> Iterator[tuple[str, int]]:

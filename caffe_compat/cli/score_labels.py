@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from caffe_compat.cli.common import DONE, Parser, command, positive
+from caffe_compat.cli.common import DONE, Parser, command, positive, refuse_existing
 from caffe_compat.cli.net_flags import device_of_flags
 from caffe_compat.data.database import BACKENDS, LMDB
 from caffe_compat.datasets import layout
@@ -42,11 +42,10 @@ _USES = ("lists", "report", "export_cleanlab")  # of scores, whether new or made
 def main(argv: Sequence[str] | None = None) -> int:
     args = _parse(argv)
     _refuse_existing(args)
-    for path in (args.out, args.csv, args.report):
-        if path is not None:  # found out before hours of scoring, not after
-            path.parent.mkdir(parents=True, exist_ok=True)
     if args.scores is None:
         _score(args)
+    else:
+        _make_folders(args)
     _use(read_scores(args.scores or args.out), args)
     return DONE
 
@@ -107,12 +106,17 @@ def _check(parser: Parser, args: argparse.Namespace) -> None:
 
 
 def _refuse_existing(args: argparse.Namespace) -> None:
-    for path in (args.out, args.csv, args.report):
-        if path is not None and path.exists() and not args.force:
-            raise DataError("exists; --force overwrites it", path=str(path))
+    refuse_existing([args.out, args.csv, args.report], args.force)
     for folder in (args.lists, args.export_cleanlab):
         if folder is not None and Path(folder).exists():
             raise DataError("exists; remove it, or name another folder", path=folder)
+
+
+def _make_folders(args: argparse.Namespace) -> None:
+    """Of all files that are asked for: what cannot be written is found out before hours of scoring, not after."""
+    for path in (args.out, args.csv, args.report):
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
 
 
 def _score(args: argparse.Namespace) -> None:
@@ -134,6 +138,7 @@ def _score(args: argparse.Namespace) -> None:
         versions=versions(),
     )
     truth = _truth(args.truth, records.keys, scorer.num_classes)
+    _make_folders(args)
     with contextlib.ExitStack() as files:
         parquet, csv = (files.enter_context(atomic_path(path)) if path else None for path in (args.out, args.csv))
         assert parquet is not None

@@ -10,8 +10,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from caffe_compat.cli.common import DONE, Parser, command
-from caffe_compat.errors import PrototxtError
+from caffe_compat.cli.common import DONE, Parser, command, refuse_existing
 from caffe_compat.files import atomic_path
 from caffe_compat.proto.caffe_pb2 import NetParameter, SolverParameter
 from caffe_compat.prototxt import to_text
@@ -37,8 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--solver", action="store_true", help="IN is a solver, in text")
     parser.add_argument("--force", action="store_true", help="overwrite OUT if it exists")
     args = parser.parse_args(argv)
-    if os.path.exists(args.target) and not args.force:
-        raise PrototxtError("exists; --force overwrites it", path=args.target)
+    refuse_existing([args.target], args.force)
     if args.solver:
         _upgrade_solver(args.source, args.target)
     elif _is_binary(args.source):

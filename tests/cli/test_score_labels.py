@@ -206,7 +206,8 @@ def test_wrong_labels(case: ScoringCase, capsys: pytest.CaptureFixture[str], lab
 )
 def test_wrong_nets(case: ScoringCase, capsys: pytest.CaptureFixture[str], old: str, new: str, message: str) -> None:
     case.net.write_text(case.net.read_text().replace(old, new))
-    assert message in fails(case, capsys, "--batch_size", "27")
+    assert message in fails(case, capsys, "--batch_size", "27", "--report", str(case.folder / "new/report.html"))
+    assert not (case.folder / "new").exists()
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -38,7 +38,7 @@ def test_label_scores() -> None:
     expected = [
         [f"{run['rows']:,}"] + [f"{step['processor_seconds']}, {step['peak_mib']}" for step in steps]
         for run in result["runs"]
-        for steps in [[run["write"], run["lists"], run["report"]]]
+        for steps in [[run["score"], run["lists"], run["report"]]]
     ]
     assert table(DOCS / "labels.md", "rows") == expected
-    assert result["machine"]["processor"] == "AMD EPYC"
+    assert result["machine"]["processor"].startswith("Intel(R) Xeon(R)")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 
 from caffe_compat.data.batches import load_index
 from caffe_compat.data.database import LMDB, Reader, open_database
 from caffe_compat.data.group import SourceInfo, check_databases, read_group, side_file
+from caffe_compat.data.key_table import KeyTable
 from caffe_compat.datasets import layout
 from caffe_compat.datasets.image_database import path_of_key
 from caffe_compat.datasets.label_database import read_labels
@@ -54,6 +57,27 @@ class Sources:
         )
 
 
+class Paths(Sequence[str]):
+    """The paths in some keys of a table, made when they are asked for: strings of millions would take much memory."""
+
+    def __init__(self, table: KeyTable, positions: IntArray) -> None:
+        self._table, self._positions = table, positions
+
+    def __len__(self) -> int:
+        return len(self._positions)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return [path_of_key(self._table[position]) for position in self._positions[index].tolist()]
+        return path_of_key(self._table[int(self._positions[index])])
+
+
 @dataclass(frozen=True)
 class NoisyRecords:
     """N images with noisy labels, each once, in key order.
@@ -68,7 +92,7 @@ class NoisyRecords:
 
     images: Reader
     positions: IntArray
-    keys: Sequence[str]
+    keys: Paths
     noisy: IntArray
     clean: IntArray
 
@@ -116,18 +140,25 @@ def _labels_by_position(
     return by_position
 
 
-def _each_path_once(images: Reader, positions: IntArray, noisy: IntArray) -> tuple[IntArray, list[str]]:
-    """Without later copies of an image, which a materialised reading order has."""
+def _each_path_once(images: Reader, positions: IntArray, noisy: IntArray) -> tuple[IntArray, Paths]:
+    """Without later copies of an image, which a materialised reading order has.
+
+    Paths are compared by their digests, 16 bytes each: those of a million images would take 100 MB.
+    """
     table = images.keys()
-    first: dict[str, int] = {}
-    for position in positions.tolist():
+    digests = np.empty(len(positions), "V16")
+    for number, position in enumerate(positions.tolist()):
         path = path_of_key(table[position])
         try:
-            path.encode()
+            digests[number] = hashlib.blake2b(path.encode(), digest_size=16).digest()
         except UnicodeEncodeError as exc:
             raise DataError(f"key {table[position]!r}: {expected_got('UTF-8', exc.reason)}", path=images.path) from exc
-        same = first.setdefault(path, position)
-        if noisy[same] != noisy[position]:
-            both = f"{noisy[same]} and {noisy[position]}"
-            raise DataError(f"the image {path!r} is there twice, with the noisy labels {both}", path=images.path)
-    return np.fromiter(first.values(), np.int64, len(first)), list(first)
+    _, first, which = np.unique(digests, return_index=True, return_inverse=True)
+    of_first, of_each = noisy[positions[first[which]]], noisy[positions]
+    if len(different := np.flatnonzero(of_first != of_each)):
+        at = different[0]
+        both = f"{of_first[at]} and {of_each[at]}"
+        path = path_of_key(table[int(positions[at])])
+        raise DataError(f"the image {path!r} is there twice, with the noisy labels {both}", path=images.path)
+    positions = positions[np.sort(first)]
+    return positions, Paths(table, positions)

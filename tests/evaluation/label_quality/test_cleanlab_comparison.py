@@ -121,7 +121,9 @@ def test_command_line(case: Case, tmp_path: Path, capsys: pytest.CaptureFixture[
     out = tmp_path / "out.json"
     assert main(["--scores", str(case.path), "--out", str(out)]) == 0
     result = json.loads(out.read_text())
+    made = {"machine": result.pop("machine"), "versions": result.pop("versions")}
     assert result == compare_with_cleanlab(read_scores(case.path))
+    assert made["machine"]["cores"] and {"torch", "cleanlab", "pyarrow"} <= made["versions"].keys()
     printed = capsys.readouterr().out
     for name, row in result["rankings"].items():
         assert any(name in line and f"{row['AUROC']:.4f}" in line for line in printed.splitlines())
