@@ -16,19 +16,20 @@ from caffe_compat.files import atomic_path
 def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(
         prog="apply_decisions",
-        description="Collect the decisions in lists of score_labels --lists: rows whose column `decision` has the "
-        "right label, by number or by name. The result goes to mix_datasets --clean_additions, and has the form that "
-        "estimate_confusion reads.",
+        description="Collect the decisions in lists of score_labels --lists, or downloaded from its --report: rows "
+        "whose column `decision` has the right label, by number or by name. The result goes to import_dataset or "
+        "mix_datasets --clean_additions, and has the form that estimate_confusion reads.",
         epilog="Do not estimate C from such pairs alone: they are the labels that looked wrong, so there is more "
         "noise among them than in the data. Labels of images drawn at random have no such bias.",
     )
     parser.add_argument("lists", metavar="LIST", nargs="+", help="lists, or folders of them")
+    parser.add_argument("--names", type=Path, help="class names, one a line (default: names.txt beside each list)")
     parser.add_argument("--out", type=Path, required=True, metavar="CSV", help="key,clean,noisy of the decided images")
     parser.add_argument("--force", action="store_true", help="overwrite what exists")
     args = parser.parse_args(argv)
     refuse_existing([args.out], args.force)
     files = list_files(args.lists)
-    pairs = read_decisions(files)
+    pairs = read_decisions(files, args.names)
     if not pairs:
         raise DataError(f"no decision in {len(files)} list(s): the column `decision` is empty", path=args.lists[0])
     with atomic_path(args.out) as part:

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 from label_scoring import CLASSES, ScoringCase
 
+from caffe_compat.cli.apply_decisions import main as apply_decisions
 from caffe_compat.cli.score_labels import main
 from caffe_compat.datasets import layout
+from caffe_compat.datasets.pairs import read_pairs
 from caffe_compat.datasets.truth import write_truth
 from caffe_compat.evaluation.label_quality.scores_file import read_scores
 from caffe_compat.evaluation.report import gather, page
@@ -153,7 +155,7 @@ def opened(browser: Any, case: ScoringCase, request: pytest.FixtureRequest) -> I
     window.goto(address)
     yield window
     window.close()
-    assert [url for url in requests if not url.startswith("data:")] == [address]
+    assert {url for url in requests if not url.startswith(("data:", "blob:"))} == {address}
     assert problems == []
 
 
@@ -214,9 +216,55 @@ def test_a_pair_leads_to_its_images(opened: Any) -> None:
     assert grid.get_attribute("open") is not None and grid.locator("img").first.is_visible()
 
 
+def test_decisions_are_downloaded_and_applied(opened: Any, case: ScoringCase, tmp_path: Path) -> None:
+    figures = [figure for figure in opened.locator("details[open] figure").all() if figure.is_visible()]
+    taken, kept, other, undone = figures[:4]
+    bar = opened.locator("#decisions")
+    assert not bar.is_visible()
+    taken.locator(".decide button").first.click()
+    kept.locator(".decide button").last.click()
+    other.locator("select").focus()
+    of_other = {name: other.get_attribute(f"data-{name}") for name in ("given", "suggested")}
+    labels = [label for label in range(CLASSES) if str(label) not in of_other.values()]
+    offered = other.locator("option").evaluate_all("options => options.map(option => option.value)")
+    assert offered == ["", *map(str, labels)]
+    other.locator("select").select_option(str(labels[0]))
+    for _ in range(2):
+        undone.locator(".decide button").first.click()
+    count = opened.locator("figure[data-key]").count()
+    assert bar.locator("output").inner_text() == f"3 of {count} images decided: 2 changed, 1 confirmed"
+
+    opened.reload()
+    assert opened.locator("figure.decided").count() == 3, "the browser has kept them"
+    assert other.locator("select").input_value() == str(labels[0])
+    assert taken.locator("button[aria-pressed=true]").count() == 1
+    with opened.expect_download() as download:
+        bar.get_by_role("button", name="Download").click()
+    assert download.value.suggested_filename == "decisions.csv"
+    download.value.save_as(tmp_path / "decisions.csv")
+    command = [str(tmp_path / "decisions.csv"), "--out", str(tmp_path / "additions.csv")]
+    assert apply_decisions(command) == 2, "the list has no names beside it"
+    assert apply_decisions([*command, "--names", str(case.folder / "names.txt")]) == 0
+    expected = {
+        figure.get_attribute("data-key"): (label, int(figure.get_attribute("data-given")))
+        for figure, label in (
+            (taken, int(taken.get_attribute("data-suggested"))),
+            (kept, int(kept.get_attribute("data-given"))),
+            (other, labels[0]),
+        )
+    }
+    pairs = read_pairs(tmp_path / "additions.csv", CLASSES)
+    assert {key: (clean, noisy) for key, clean, noisy in pairs} == expected
+
+    opened.once("dialog", lambda dialog: dialog.accept())
+    bar.get_by_role("button", name="Forget").click()
+    assert not bar.is_visible() and opened.locator("[aria-pressed=true], .decided").count() == 0
+
+
 def test_names_are_text(opened: Any) -> None:
     """A class may be called anything."""
     assert '<b>"dress" & co</b>' in column(opened, 1) + column(opened, 2)
+    assert opened.evaluate("JSON.parse(document.getElementById('class-names').textContent)[1]") == '<b>"dress" & co</b>'
 
 
 def test_every_control_has_a_name_and_can_be_reached_by_keyboard(opened: Any) -> None:

@@ -31,19 +31,19 @@ def list_files(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
     return files
 
 
-def read_decisions(files: Iterable[Path]) -> list[Pair]:
+def read_decisions(files: Iterable[Path], names: Path | None = None) -> list[Pair]:
     """(key, clean, noisy) of every row that has a decision: a label, by number or by name.
 
-    The names of the classes are those in ``names.txt`` beside each list. A decision may confirm the noisy label.
+    A decision may confirm the noisy label. Columns may be separated by commas, semicolons or tabs.
 
-    Columns may be separated by commas, semicolons or tabs.
-
+    Args:
+        names: file of the class names; None: ``names.txt`` beside each list.
     Raises: DataError with file and line for text that is not UTF-8, for a wrong header, row, key or label, and for an
         image with two decisions.
     """
     decided: dict[str, tuple[str, int, int]] = {}
     for file in files:
-        for place, (key, clean, noisy) in _decisions(file, _names_beside(file)):
+        for place, (key, clean, noisy) in _decisions(file, _names_beside(file) if names is None else read_names(names)):
             first = decided.setdefault(key, (place, clean, noisy))
             if first[1:] != (clean, noisy):
                 problem = (
@@ -87,5 +87,6 @@ def _label(text: str, names: Sequence[str], place: str, field: str) -> int:
 def _names_beside(file: Path) -> list[str]:
     names = file.parent / layout.NAMES
     if not names.is_file():
-        raise DataError(f"no {layout.NAMES} beside it; score_labels --lists writes one", path=str(file))
+        problem = f"no {layout.NAMES} beside it, as score_labels --lists writes it; --names says where it is"
+        raise DataError(problem, path=str(file))
     return read_names(names)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 
 from caffe_compat.evaluation.report.content import Content, Example, ReportedPair
@@ -9,6 +11,11 @@ from caffe_compat.evaluation.report.markup import class_name, escaped, percent
 from caffe_compat.label_noise.confusion import NOISE_TYPE_NAMES
 
 _OPEN_GRIDS = 3
+_DECISIONS = (
+    '<div id="decisions" hidden><output aria-live="polite"></output>'
+    '<button type="button" name="download">Download decisions.csv</button>'
+    '<button type="button" name="forget">Forget them</button></div>'
+)
 
 
 def labels_section(content: Content) -> str:
@@ -25,11 +32,11 @@ def labels_section(content: Content) -> str:
     with_images = sum(bool(pair.examples) for pair in changes)
     return "\n".join(
         [
-            '<section id="labels"><h2>Labels to look at first</h2>',
+            f'<section id="labels" data-report="{_identity(content)}"><h2>Labels to look at first</h2>',
             "<p>Images that, with their given label taken into account, most probably belong to another class. The "
-            "pairs with the most expected errors come first, within a pair the surest error. "
-            "<code>score_labels --lists</code> writes the whole lists; fill in their column "
-            "<code>decision</code>, and <code>apply_decisions</code> takes it back.</p>",
+            "pairs with the most expected errors come first, within a pair the surest error. Say below an image what "
+            "it is, and download the decisions; <code>score_labels --lists</code> writes lists of all images, with "
+            "an empty column <code>decision</code>. <code>apply_decisions</code> makes clean labels of either.</p>",
             '<form id="filter" class="filter">',
             _select("given", "Given label", names),
             _select("suggested", "Suggested label", names),
@@ -38,6 +45,8 @@ def labels_section(content: Content) -> str:
             f"<tbody>{rows}</tbody></table></div>",
             f"<h3>Images of the first {with_images} pairs</h3>" if with_images else "<p>No label is to be changed.</p>",
             grids,
+            _DECISIONS,
+            f'<script type="application/json" id="class-names">{_as_json(names)}</script>',
             "</section>",
         ]
     )
@@ -84,9 +93,34 @@ def _figure(example: Example, pair: ReportedPair, names: Sequence[str]) -> str:
         lines.append(f'<span class="{style}">truth: {class_name(names, example.truth)}, {text}</span>')
     alternative = f"{example.key}: given {names[pair.noisy]}, suggested {names[pair.suggested]}"
     return (
-        f'<figure title="{escaped(example.key)}"><img src="{example.image}" alt="{escaped(alternative)}">'
-        f"<figcaption>{'<br>'.join(lines)}</figcaption></figure>"
+        f'<figure title="{escaped(example.key)}" data-key="{escaped(example.key)}" data-given="{pair.noisy}" '
+        f'data-suggested="{pair.suggested}"><img src="{example.image}" alt="{escaped(alternative)}">'
+        f"<figcaption>{'<br>'.join(lines)}</figcaption>{_choices(pair, names)}</figure>"
     )
+
+
+def _choices(pair: ReportedPair, names: Sequence[str]) -> str:
+    """What the image may be; hidden until the script that heeds it runs."""
+    buttons = "".join(
+        f'<button type="button" data-label="{label}" aria-pressed="false">{class_name(names, label)}</button>'
+        for label in (pair.suggested, pair.noisy)
+    )
+    other = '<select aria-label="another class"><option value="">other…</option></select>'
+    return f'<div class="decide" hidden>{buttons}{other}</div>'
+
+
+def _identity(content: Content) -> str:
+    """Of the images shown and their labels: decisions that a browser keeps belong to these."""
+    digest = hashlib.blake2b(digest_size=8)
+    for pair in content.pairs:
+        for example in pair.examples:
+            digest.update(f"{example.key}\n{pair.noisy} {pair.suggested}\n".encode())
+    return digest.hexdigest()
+
+
+def _as_json(names: Sequence[str]) -> str:
+    """For a script element, which "</" would end."""
+    return json.dumps(list(names)).replace("<", "\\u003c")
 
 
 def _select(name: str, title: str, names: Sequence[str]) -> str:

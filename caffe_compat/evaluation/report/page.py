@@ -18,7 +18,9 @@ _WORST = 10
 def page(content: Content) -> str:
     """The page: HTML, with style, script, charts and images inside."""
     files = resources.files(__package__)
-    style, script = (files.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    style, pairs, decisions = (
+        files.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "pairs.js", "decisions.js")
+    )
     parts = [
         '<!doctype html><html lang="en"><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
@@ -30,7 +32,7 @@ def page(content: Content) -> str:
         _counts(content),
         trust_section(content),
         _source(content),
-        f"<script>{script}</script></html>",
+        f"<script>{pairs}</script><script>{decisions}</script></html>",
     ]
     return "\n".join(parts)
 
