@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from caffe_compat.cli.common import DONE, FAILED, Parser, command, positive
-from caffe_compat.datasets.check.subjects import LIST, TITLES, Subject
+from caffe_compat.datasets.check.subjects import LIST, MADE, TITLES, Subject
 from caffe_compat.datasets.workers import default_processes
+from caffe_compat.errors import CaffeCompatError, expected_got
 
 logger = logging.getLogger("caffe_compat")
 
@@ -23,20 +24,37 @@ def main(argv: Sequence[str] | None = None) -> int:
     from caffe_compat.datasets.check.run import check
 
     kind = LIST if args.list else args.kind or recognise(args.folder)
+    needed = _needed(args.recipe, kind)
     name = ", ".join(args.list) or str(args.folder)
     print(f"{name}: checked as {TITLES[kind]}{', images not read' if args.no_images else ''}", flush=True)
     began = time.monotonic()
-    findings = check(kind, _subject(args))
+    findings = check(kind, _subject(args, needed))
     seconds = round(time.monotonic() - began, 1)
     print("\n".join(text_lines(findings, args.examples)), flush=True)  # first: writing can fail
     if args.report:
-        header = {"path": name, "kind": kind, "images_read": not args.no_images, "seconds": seconds}
+        header = {
+            "path": name, "kind": kind, "images_read": not args.no_images, "seconds": seconds, "recipe": args.recipe,
+        }  # fmt: skip
         written = write_report(args.report, findings, header, args.examples)
         logger.info("wrote %s", " and ".join(map(str, written)))
     return FAILED if findings.problems else DONE
 
 
-def _subject(args: argparse.Namespace) -> Subject:
+def _needed(recipe: str | None, kind: str) -> list[str]:
+    """What a made folder has to have for the recipe. Raises: CaffeCompatError for another recipe or kind of folder."""
+    if recipe is None:
+        return []
+    from caffe_compat.evaluation.experiments.catalogue import RECIPES
+    from caffe_compat.evaluation.experiments.jobs import files_read
+
+    if recipe not in RECIPES:
+        raise CaffeCompatError(expected_got(f"one of {', '.join(sorted(RECIPES))}", recipe), field="--recipe")
+    if kind != MADE:
+        raise CaffeCompatError(expected_got(TITLES[MADE], TITLES[kind]), field="--recipe")
+    return files_read(RECIPES[recipe])
+
+
+def _subject(args: argparse.Namespace, needed: Sequence[str]) -> Subject:
     return Subject(
         folder=args.folder or Path("."),
         images=args.images,
@@ -45,6 +63,7 @@ def _subject(args: argparse.Namespace) -> Subject:
         num_classes=args.num_classes,
         read_images=not args.no_images,
         processes=args.processes,
+        needed=needed,
     )
 
 
@@ -68,6 +87,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         type=positive,
         help="of the lists: labels have to be below it (default: only labels that occur count)",
     )
+    parser.add_argument("--recipe", help="also whether a made folder has all that this recipe's nets read")
     parser.add_argument("--no_images", action="store_true", help="do not decode images or compare pixels")
     parser.add_argument("--processes", type=positive, default=default_processes(), help="that read images")
     parser.add_argument("--report", type=Path, help="JSON file to write, for programs")

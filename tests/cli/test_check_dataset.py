@@ -69,7 +69,7 @@ def test_problems_and_the_report(root: Path, tmp_path: Path, capsys: pytest.Capt
     assert content == {
         "format": "caffe_compat.check_dataset", "version": 1, "path": str(root), "kind": "clothing1m",
         "images_read": True, "verdict": "NOT READY", "problems": 2, "warnings": 1,
-        "all_places": "report.places.jsonl",
+        "all_places": "report.places.jsonl", "recipe": None,
     }  # fmt: skip
     assert two_splits["examples"] == [{"file": "clean_train_key_list.txt", "line": 21, "key": clothing_key(22)}]
     assert malformed["severity"] == "warning"
@@ -171,3 +171,24 @@ def test_tables_of_cifar10n_that_are_none(
         (tmp_path / name).write_bytes(b"file,clean\n" + row)
     assert main([str(tmp_path), "--no_images"]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_what_a_recipe_needs(tiny_data, capsys: pytest.CaptureFixture[str]) -> None:
+    data = tiny_data("cifar", classes=10, size=32)
+    command = [str(data), "--kind", "made", "--no_images", "--recipe"]
+    main([*command, "cifar10n"])
+    assert "needed_by_recipe" not in capsys.readouterr().out
+    assert main([*command, "cifar10n_ablations"]) == 1
+    said = capsys.readouterr().out
+    assert (
+        "1 part(s) missing that nets of the recipe read [needed_by_recipe]\n    confusion_of_all.binaryproto\n" in said
+    )
+    assert main([*command, "cifar"]) == 2
+    assert "--recipe: expected one of cifar10, cifar10n, " in capsys.readouterr().err
+
+
+def test_a_recipe_is_about_made_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_clothing1m(tmp_path / "root")
+    assert main([str(tmp_path / "root"), "--no_images", "--recipe", "clothing1m"]) == 2
+    wanted = "--recipe: expected a made data folder, got a folder laid out as Clothing1M is"
+    assert wanted in capsys.readouterr().err

@@ -81,6 +81,9 @@ KINDS = {
     "unreadable_file": Kind(PROBLEM, "file(s) that cannot be read", "make the folder again"),
     "unreadable_database": Kind(PROBLEM, "database(s) that cannot be opened", "make the folder again"),
     "no_training_set": Kind(PROBLEM, "folder(s) without anything to train on", "make the folder again"),
+    "needed_by_recipe": Kind(
+        PROBLEM, "part(s) missing that nets of the recipe read", "make the folder again; docs/recipes.md says of what"
+    ),
     "missing_part": Kind(
         WARNING, "part(s) that importers make missing", "nets and tools that read them will not start"
     ),

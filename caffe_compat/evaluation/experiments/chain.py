@@ -6,14 +6,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from caffe_compat.errors import CaffeCompatError
+from caffe_compat.errors import CaffeCompatError, DataError
 from caffe_compat.evaluation.experiments.estimated_transition import write_estimated_transition
 from caffe_compat.evaluation.experiments.identity import Identity, difference, identity, read_identity, write_identity
-from caffe_compat.evaluation.experiments.jobs import Job, data_folder, resolved_texts, write_resolved
+from caffe_compat.evaluation.experiments.jobs import Job, data_folder, files_read, resolved_texts, write_resolved
 from caffe_compat.evaluation.experiments.locks import locked
 from caffe_compat.evaluation.experiments.progress import Progress
 from caffe_compat.evaluation.experiments.recipes import Recipe
@@ -65,18 +65,29 @@ class Chain:
 
         Args:
             stages: only these, and what they need; None: all.
-        Raises: CaffeCompatError where the output folder holds results of other settings or data, or another process
-            trains there; StageFailed.
+        Raises: DataError where a data folder lacks what their nets read; CaffeCompatError where the output folder holds
+            results of other settings or data, or another process trains there; StageFailed.
         """
         every = [stage.name for stage in self.recipe.stages]
         wanted = every if stages is None else self.recipe.with_needs(list(stages))
         runnable = set(wanted) - set(self.left_out())
+        for seed in seeds:
+            self._look_for_files(seed, runnable)
         for seed in seeds:
             for job in self.jobs(seed):
                 if job.stage.name in runnable and self.finished(job) is None:
                     job.folder.mkdir(parents=True, exist_ok=True)
                     with locked(job.lock_file) as lock:
                         self._run_stage(job, lock)
+
+    def _look_for_files(self, seed: int, stages: Collection[str]) -> None:
+        """Whether all is there that the stages still to be run read: it shall not be missed after hours of others."""
+        jobs = [job for job in self.jobs(seed) if job.stage.name in stages and self.finished(job) is None]
+        absent = [name for name in files_read(self.recipe, [job.stage.name for job in jobs])
+                  if not (data_folder(self.data, seed) / name).exists()]  # fmt: skip
+        if absent:
+            problem = f"nets of the recipe read {', '.join(absent)}, not there; {self.recipe.make_data} makes a folder"
+            raise DataError(problem, path=str(data_folder(self.data, seed)))
 
     def finished(self, job: Job) -> Result | None:
         """The job's result, or None where it is still to be run.

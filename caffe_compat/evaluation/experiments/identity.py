@@ -16,7 +16,7 @@ from caffe_compat.files import atomic_path
 from caffe_compat.prototxt import to_text
 
 # Small files of a data folder that differ whenever its samples, labels or reading order do.
-_TELLING = (
+TELLING = (
     layout.CONFUSION_NPY, layout.PAIRS, layout.MIXED_INDEX,
     str(side_file(layout.MIXED_IMAGES, layout.MIXED_INDEX)), str(side_file(layout.MIXED_IMAGES)),
 )  # fmt: skip
@@ -102,7 +102,7 @@ def settings_digest(job: Job, pretrained: str | None = None) -> str:
 
 def data_digest(folder: Path) -> str | None:
     """SHA-256 over the names and contents of the small files that tell data folders apart; None where none is there."""
-    there = [name for name in _TELLING if (folder / name).is_file()]
+    there = [name for name in TELLING if (folder / name).is_file()]
     if not there:
         return None
     digest = hashlib.sha256()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
@@ -114,6 +115,21 @@ def recipe_messages(stage: Stage) -> tuple[caffe_pb2.SolverParameter, caffe_pb2.
     return solver, net
 
 
+def files_read(recipe: Recipe, stages: Collection[str] | None = None) -> list[str]:
+    """Names, sorted, of the files and databases in a data folder that nets of the recipe read.
+
+    Args:
+        stages: only the nets of these; None: all.
+    """
+    names: set[str] = set()
+    for stage in recipe.stages if stages is None else map(recipe.stage, stages):
+        net = recipe_messages(stage)[1]
+        if stage.transition is not None:
+            _read_transition(net, Path("estimated when it is needed"))
+        names.update(PurePosixPath(text).name for text in _strings(net) if text.startswith(f"{recipe.data_root}/"))
+    return sorted(names)
+
+
 def resolved_texts(job: Job) -> tuple[str, str]:
     """The solver's and the net's prototxt for this job: its data, its folder, its seed."""
     solver, net = recipe_messages(job.stage)
@@ -153,6 +169,16 @@ def replace_root(message: Message, old: str, new: str) -> None:
             setattr(message, field.name, _moved(value, old, new))
         elif field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
             value[:] = [_moved(item, old, new) for item in value]
+
+
+def _strings(message: Message) -> Iterator[str]:
+    """All values of string fields, those of messages inside included."""
+    for field, value in message.ListFields():
+        for item in value if field.is_repeated else [value]:
+            if isinstance(item, Message):
+                yield from _strings(item)
+            elif isinstance(item, str):
+                yield item
 
 
 def _moved(path: str, old: str, new: str) -> str:

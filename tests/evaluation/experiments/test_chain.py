@@ -125,10 +125,20 @@ def test_cut_stage_goes_on_and_other_settings_are_refused(chain: Chain):
 
 
 def test_failing_training_ends_the_chain_with_its_last_words(chain: Chain, capsys: pytest.CaptureFixture[str]):
-    (chain.data / "mean.binaryproto").unlink()
+    (chain.data / "mean.binaryproto").write_bytes(b"no mean")
     assert run(chain, "--seeds", "1") == 1
     printed = capsys.readouterr().out
     assert "mean.binaryproto" in printed and "missing" in printed
+
+
+def test_what_a_later_stage_reads_is_missed_before_the_first_is_trained(
+    chain: Chain, capsys: pytest.CaptureFixture[str]
+):
+    (chain.data / "mixed_truth_labels_lmdb").rename(chain.data / "elsewhere")
+    assert run(chain, "--seeds", "1", "--stages", "clean", "noisy_as_truth") == 2
+    said = capsys.readouterr().err
+    assert f"{chain.data}: nets of the recipe read mixed_truth_labels_lmdb, not there; tools/import_cifar10n.py" in said
+    assert not result_files(chain)
 
 
 LASTING_TRAINER = """

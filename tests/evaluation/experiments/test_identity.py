@@ -16,8 +16,8 @@ from caffe_compat.evaluation.experiments import chain as chains
 from caffe_compat.evaluation.experiments import edits
 from caffe_compat.evaluation.experiments.catalogue import RECIPES
 from caffe_compat.evaluation.experiments.chain import Chain, StageFailed
-from caffe_compat.evaluation.experiments.identity import data_digest, identity, write_identity
-from caffe_compat.evaluation.experiments.jobs import Job, write_resolved
+from caffe_compat.evaluation.experiments.identity import TELLING, data_digest, identity, write_identity
+from caffe_compat.evaluation.experiments.jobs import Job, files_read, write_resolved
 from caffe_compat.evaluation.experiments.results import Result, write_result
 
 RECIPE = RECIPES["cifar10n"]
@@ -34,6 +34,9 @@ def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
 def chain(tmp_path: Path) -> Chain:
     data = tmp_path / "data"
     data.mkdir()
+    for name in files_read(RECIPE):
+        if name not in TELLING:  # nothing reads the others here
+            (data / name).mkdir()
     np.save(data / "mixed_index.npy", np.arange(6))
     return Chain(RECIPE, data, tmp_path / "out")
 
