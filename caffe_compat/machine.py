@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import Any
 
 
+def cores() -> int:
+    """How many cores this process may use: fewer than there are, where a container or taskset holds it to some."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def machine() -> dict[str, Any]:
     """Processor, cores that this process may use, threads asked for."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "processor": processor(),
-        "cores": cores,
-        "threads": int(os.environ.get("OMP_NUM_THREADS", "0")) or cores,
+        "cores": cores(),
+        "threads": int(os.environ.get("OMP_NUM_THREADS", "0")) or cores(),
         "system": f"{platform.system()} {platform.machine()}",
     }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import sys
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from caffe_compat.cli.common import DONE, FAILED, Parser, command, not_negative, positive
 from caffe_compat.files import atomic_path
+from caffe_compat.machine import cores
 
 
 def _parser() -> Parser:
@@ -48,8 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     seed = secrets.randbelow(2**31) if args.seed is None else args.seed
     print(f"audit: seed {seed} (--seed {seed} repeats this run)")
-    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    audit = run_audit(seed, args.cases, args.device, args.mutations == "all", workers, _say)
+    audit = run_audit(seed, args.cases, args.device, args.mutations == "all", cores(), _say)
     content = report(audit)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     for suffix, text in ((".md", markdown(content)), (".json", as_json(content)), (".html", page(content))):

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from caffe_compat.cli.common import DONE, FAILED, Parser, command, positive
 from caffe_compat.datasets.check.subjects import LIST, MADE, TITLES, Subject
-from caffe_compat.datasets.workers import default_processes
 from caffe_compat.errors import CaffeCompatError, expected_got
+from caffe_compat.machine import cores
 
 logger = logging.getLogger("caffe_compat")
 
@@ -89,7 +89,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--recipe", help="also whether a made folder has all that this recipe's nets read")
     parser.add_argument("--no_images", action="store_true", help="do not decode images or compare pixels")
-    parser.add_argument("--processes", type=positive, default=default_processes(), help="that read images")
+    parser.add_argument("--processes", type=positive, default=cores(), help="that read images")
     parser.add_argument("--report", type=Path, help="JSON file to write, for programs")
     parser.add_argument("--examples", type=positive, default=5, help="places to show of each kind")
     args = parser.parse_args(argv)

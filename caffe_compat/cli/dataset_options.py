@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 
 from caffe_compat.cli.common import Parser
-from caffe_compat.datasets.recipe import Recipe
+from caffe_compat.datasets.mix_recipe import MixRecipe
 
 
 def ratio(text: str) -> float:
@@ -42,7 +42,7 @@ def add_recipe_options(parser: Parser, default: str) -> None:
     )  # fmt: skip
 
 
-def chosen_recipe(args: argparse.Namespace, recipes: Mapping[str, Recipe]) -> Recipe:
+def chosen_recipe(args: argparse.Namespace, recipes: Mapping[str, MixRecipe]) -> MixRecipe:
     """The named recipe with the single choices of the command line."""
-    given = {field.name: getattr(args, field.name) for field in fields(Recipe) if hasattr(args, field.name)}
+    given = {field.name: getattr(args, field.name) for field in fields(MixRecipe) if hasattr(args, field.name)}
     return replace(recipes[args.recipe], **given)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from caffe_compat.cli.common import DONE, Parser, command, not_negative, number_from, positive
 from caffe_compat.demo.plan import BEYOND_MODEL, MODEL, PLANS
+from caffe_compat.machine import cores
 
 _COUNTS = {
     "train_clean": "training pictures with both labels",
@@ -63,7 +63,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     _add_planned(parser, "size", "PIXELS", _size, "height and width")
     parser.add_argument("--seed", type=not_negative, default=0, help="of everything that is drawn or shuffled")
     parser.add_argument(
-        "--processes", type=positive, default=os.cpu_count() or 1, help="that draw; the result does not depend on it"
+        "--processes", type=positive, default=cores(), help="that draw; the result does not depend on it"
     )
     parser.add_argument("--contact_sheet", action="store_true", help="also draw OUT/contact_sheet.jpg: all classes")
     parser.add_argument("--force", action="store_true", help="replace the data files in an existing output folder")

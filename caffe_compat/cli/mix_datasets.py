@@ -17,10 +17,10 @@ from caffe_compat.datasets import layout
 from caffe_compat.datasets.additions import move_to_clean
 from caffe_compat.datasets.databases import image_reader
 from caffe_compat.datasets.image_database import ImageDatabase
+from caffe_compat.datasets.mix_recipe import MixRecipe
 from caffe_compat.datasets.mixing import ALL_LABELS, mix, write_mix, write_mix_over
 from caffe_compat.datasets.output_folder import output_folder
 from caffe_compat.datasets.pairs import read_noise_types, read_noisy_labels
-from caffe_compat.datasets.recipe import Recipe
 from caffe_compat.datasets.samples import NO_LABEL, Samples
 from caffe_compat.errors import DataError
 
@@ -31,7 +31,7 @@ logger = logging.getLogger("caffe_compat")
 def main(argv: Sequence[str] | None = None) -> int:
     args = _parse(argv)
     labels = [name for name in ALL_LABELS if args.truth_labels or name != layout.MIXED_TRUTH_LABELS]
-    recipe = Recipe(args.clean_ratio, noisy_labels_of_clean=args.noisy_labels_of_clean is not None)
+    recipe = MixRecipe(args.clean_ratio, noisy_labels_of_clean=args.noisy_labels_of_clean is not None)
     with output_folder(args.out, args.force, _replaced(args)) as folder:
         mixed = mix(*_samples(args), recipe, np.random.default_rng(args.seed))
         if args.image_root is not None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from caffe_compat.cli.common import DONE, Parser, command, positive
 from caffe_compat.datasets.near_duplicates.hashing import COARSE_BITS, FINE_BITS
 from caffe_compat.datasets.near_duplicates.thresholds import Thresholds
-from caffe_compat.datasets.workers import default_processes
+from caffe_compat.machine import cores
 
 _HASHES = "{out}.hashes"
 
@@ -77,7 +77,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
                         help="noisy images that are clean ones, the very same file, stay: for tools/import_dataset.py, "
                         "which learns the noise from them")  # fmt: skip
     parser.add_argument("--within_noisy", action="store_true", help="also report clusters inside the noisy list")
-    parser.add_argument("--processes", type=positive, default=default_processes(), help="that hash and compare")
+    parser.add_argument("--processes", type=positive, default=cores(), help="that hash and compare")
     args = parser.parse_args(argv)
     lists = (args.clean, args.clean_root, args.noisy, args.noisy_root)
     if not (all(part is None for part in lists) if args.folder else all(part is not None for part in lists)):

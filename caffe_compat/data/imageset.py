@@ -27,6 +27,7 @@ from caffe_compat.data.datum import (
 )
 from caffe_compat.data.image_list import Entry, missing_slash
 from caffe_compat.errors import DataError, expected_got
+from caffe_compat.machine import cores
 from caffe_compat.proto import caffe_pb2
 
 logger = logging.getLogger("caffe_compat")
@@ -177,8 +178,8 @@ class ImageRecords:
 
 
 def in_threads(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
-    """``map`` in as many threads as there are cores, in order, a few items ahead (OpenCV releases the GIL)."""
-    threads = os.cpu_count() or 1
+    """``map`` in a thread a core, in order, a few items ahead (OpenCV releases the GIL)."""
+    threads = cores()
     pending: deque[Future[_Result]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         for item in items:

@@ -33,8 +33,10 @@ _HOW_TO_MAKE_ONE = (
 
 
 # Held by whoever is inside LMDB, and by whoever forks: a process that is born while a thread of its parent is there
-# would wait for that thread, which it does not have, when it closes the environment it inherited.
+# would wait for that thread, which it does not have, when it closes the environment it inherited. Born while one is
+# being closed, it would never see it closed.
 _inside_lmdb = threading.RLock()
+_closed_one = threading.Condition(_inside_lmdb)
 os.register_at_fork(
     before=_inside_lmdb.acquire, after_in_parent=_inside_lmdb.release, after_in_child=_inside_lmdb.release
 )
@@ -85,7 +87,7 @@ class _Environment:
             except lmdb.Error as exc:
                 if "already open" not in str(exc) or time.monotonic() > last_try:
                     raise
-            time.sleep(0.01)
+            _closed_one.wait(0.01)  # lets others inside meanwhile, who close it
 
     def _begin(self, path: str, checked: _Checked | None) -> _Checked:
         """Take the latest tree, which has been checked or is now. Pages that change meanwhile call for another try."""
@@ -195,6 +197,12 @@ class LmdbReader:
             if self._cursor is not None:
                 self._cursor.close()
             self._cursor, self._shared = None, None
+            _closed_one.notify_all()
+
+    def __del__(self) -> None:
+        """The environment goes with its last reader, in whichever thread, and under the lock."""
+        if _inside_lmdb is not None:  # as it is when Python ends
+            self.close()
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[lmdb.Cursor]:

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from caffe_compat.data.batches import Batch, Batches
 from caffe_compat.errors import DataError
+from caffe_compat.machine import cores
 
 logger = logging.getLogger("caffe_compat")
 
@@ -54,10 +55,9 @@ def choose_workers(values_per_batch: int, encoded: bool, prefetch: int) -> int:
     """
     if _workers is not None:
         return _workers
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if cores < 2 or current_process().daemon or (not encoded and values_per_batch <= _CHEAP_VALUES):
+    if cores() < 2 or current_process().daemon or (not encoded and values_per_batch <= _CHEAP_VALUES):
         return 0
-    workers = max(_FEWEST_WORKERS, min(_MOST_WORKERS, cores // 2 // _processes))
+    workers = max(_FEWEST_WORKERS, min(_MOST_WORKERS, cores() // 2 // _processes))
     batches_on_their_way = max(prefetch, workers) + workers
     return workers if _fits_shared_memory(4 * values_per_batch * batches_on_their_way) else 0
 

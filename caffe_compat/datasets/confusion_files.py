@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from caffe_compat.arrays import FloatArray
 from caffe_compat.files import atomic_path
-from caffe_compat.label_noise.confusion import ConfusionEstimate, FloatArray
+from caffe_compat.label_noise.confusion import ConfusionEstimate
 from caffe_compat.label_noise.transitions import counted_transition, noise_type_log_prior
 from caffe_compat.weights import write_blobproto_file
 

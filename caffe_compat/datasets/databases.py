@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
+from caffe_compat.arrays import IntArray
 from caffe_compat.data.datum import label_datum
 from caffe_compat.data.group import Group, side_file, write_group
 from caffe_compat.data.imageset import ImageFormat, image_datum, in_threads
 from caffe_compat.data.lmdb_store import write_database
 from caffe_compat.datasets.samples import NO_LABEL, Samples
 from caffe_compat.files import atomic_path
-from caffe_compat.label_noise.confusion import IntArray
 from caffe_compat.proto import caffe_pb2
 
 logger = logging.getLogger("caffe_compat")

@@ -8,10 +8,10 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
+from caffe_compat.arrays import IntArray
 from caffe_compat.data.database import LMDB, open_database
 from caffe_compat.data.datum import parse_datum
 from caffe_compat.errors import DataError
-from caffe_compat.label_noise.confusion import IntArray
 from caffe_compat.proto import caffe_pb2
 
 

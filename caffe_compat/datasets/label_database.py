@@ -8,11 +8,11 @@ from typing import TypeVar
 
 import numpy as np
 
+from caffe_compat.arrays import IntArray
 from caffe_compat.data.database import Reader
 from caffe_compat.data.datum import decode_datum, parse_datum, stack_raw
 from caffe_compat.datasets.samples import NO_LABEL
 from caffe_compat.errors import DataError, expected_got
-from caffe_compat.label_noise.confusion import IntArray
 
 _AT_ONCE = 10_000
 

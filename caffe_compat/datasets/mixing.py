@@ -13,14 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
+from caffe_compat.arrays import IntArray
 from caffe_compat.data.group import Group, describe
 from caffe_compat.datasets import layout
 from caffe_compat.datasets.databases import ReadImage, write_images, write_index, write_labels
 from caffe_compat.datasets.image_database import ImageDatabase
-from caffe_compat.datasets.recipe import Recipe
+from caffe_compat.datasets.mix_recipe import MixRecipe
 from caffe_compat.datasets.samples import Samples
 from caffe_compat.errors import DataError
-from caffe_compat.label_noise.confusion import IntArray
 
 logger = logging.getLogger("caffe_compat")
 
@@ -45,7 +45,7 @@ class Mix:
         return self.samples.take(self.order)
 
 
-def mix(clean: Samples, noisy: Samples, recipe: Recipe, rng: np.random.Generator) -> Mix:
+def mix(clean: Samples, noisy: Samples, recipe: MixRecipe, rng: np.random.Generator) -> Mix:
     """Mix the two lists as ``recipe`` says and shuffle them once.
 
     Raises: DataError if an image is in both lists, or one of them is empty.

@@ -18,9 +18,10 @@ from typing import TypeVar
 
 import numpy as np
 
+from caffe_compat.arrays import IntArray
+from caffe_compat.datasets.text_lines import csv_errors
 from caffe_compat.datasets.whole_numbers import whole_number
 from caffe_compat.errors import DataError, expected_got
-from caffe_compat.label_noise.confusion import IntArray
 
 PAIRS_HEADER = ("key", "clean", "noisy")
 NOISE_TYPES_HEADER = ("key", "noise_type")
@@ -102,7 +103,7 @@ def _rows(path: str | os.PathLike[str], header: Sequence[str]) -> Iterator[tuple
     """Yield (``file:line`` for messages, fields) of each row after the header."""
     with open(path, newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
         reader = csv.reader(file, strict=True)
-        try:
+        with csv_errors(path, reader):
             for number, row in enumerate(reader):
                 place = f"{path}:{reader.line_num}"
                 if number == 0 and row != list(header):
@@ -112,8 +113,6 @@ def _rows(path: str | os.PathLike[str], header: Sequence[str]) -> Iterator[tuple
                     raise DataError(expected_got(fields, len(row)), path=place)
                 if number:
                     yield place, row
-        except csv.Error as exc:
-            raise DataError(f"not a CSV row: {exc}", path=f"{path}:{reader.line_num}") from exc
         if reader.line_num == 0:
             raise DataError(expected_got(f"the header {','.join(header)}", "an empty file"), path=str(path))
 

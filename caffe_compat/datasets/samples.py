@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from caffe_compat.label_noise.confusion import IntArray
+from caffe_compat.arrays import IntArray
 
 NO_LABEL = -1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from caffe_compat.label_noise.confusion import FloatArray, IntArray
+from caffe_compat.arrays import FloatArray, IntArray
 
 
 def draw_transition(num_classes: int, level: float, rng: np.random.Generator) -> FloatArray:

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import csv
 import os
 from collections.abc import Iterator
+from typing import Any
 
 from caffe_compat.errors import DataError, expected_got
+
+
+@contextlib.contextmanager
+def csv_errors(path: str | os.PathLike[str], reader: Any) -> Iterator[None]:
+    """What ``reader``, a ``csv.reader``, cannot take inside is a DataError with file and line."""
+    try:
+        yield
+    except csv.Error as exc:
+        raise DataError(f"not a CSV row: {exc}", path=f"{os.fspath(path)}:{reader.line_num}") from exc
 
 
 def utf8_lines(path: str | os.PathLike[str]) -> Iterator[str]:

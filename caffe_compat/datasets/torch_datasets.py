@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from caffe_compat.arrays import IntArray
 from caffe_compat.data.batches import load_index
 from caffe_compat.data.datum import DECODE_COLOR, decode_datum, parse_datum
 from caffe_compat.data.group import SourceInfo, check_databases, read_group, side_file
@@ -29,7 +30,6 @@ from caffe_compat.datasets import layout
 from caffe_compat.datasets.image_database import path_of_key
 from caffe_compat.datasets.label_database import read_labels
 from caffe_compat.errors import DataError, expected_got
-from caffe_compat.label_noise.confusion import IntArray
 
 Transform = Callable[[Tensor], Any]
 

@@ -6,6 +6,7 @@ import csv
 import os
 from collections.abc import Iterable
 
+from caffe_compat.datasets.text_lines import csv_errors
 from caffe_compat.datasets.whole_numbers import whole_number
 from caffe_compat.errors import DataError, expected_got
 
@@ -20,7 +21,10 @@ def read_truth(path: str | os.PathLike[str], num_classes: int) -> dict[str, int]
     truth: dict[str, int] = {}
     with open(path, newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
         reader = csv.DictReader(file, strict=True)
-        try:
+        with csv_errors(path, reader.reader):
+            if not {KEY, TRUE} <= set(reader.fieldnames or ()):
+                wanted = expected_got(f"a header with {KEY} and {TRUE}", ",".join(reader.fieldnames or ()))
+                raise DataError(wanted, path=f"{os.fspath(path)}:1")
             for row in reader:
                 place = f"{os.fspath(path)}:{reader.line_num}"
                 key, text = row[KEY], row[TRUE]
@@ -32,11 +36,6 @@ def read_truth(path: str | os.PathLike[str], num_classes: int) -> dict[str, int]
                 if key in truth:
                     raise DataError(f"key {key!r} appears twice", path=place)
                 truth[key] = label
-        except KeyError as exc:
-            wanted = expected_got(f"a header with {KEY} and {TRUE}", ",".join(reader.fieldnames or ()))
-            raise DataError(wanted, path=f"{os.fspath(path)}:1") from exc
-        except csv.Error as exc:
-            raise DataError(f"not a CSV row: {exc}", path=f"{os.fspath(path)}:{reader.reader.line_num}") from exc
     if not truth:
         raise DataError("no true label in it", path=os.fspath(path))
     return truth

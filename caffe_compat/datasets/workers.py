@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 import logging
 import multiprocessing
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -27,10 +26,6 @@ _Result = TypeVar("_Result")
 
 _CHUNKS_AHEAD = 4  # of each process
 _SECONDS_BETWEEN_LINES = 10.0
-
-
-def default_processes() -> int:
-    return os.cpu_count() or 1
 
 
 def in_processes(

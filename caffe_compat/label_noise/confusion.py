@@ -21,11 +21,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from caffe_compat.arrays import FloatArray, IntArray
+
 NOISE_FREE, PURE_RANDOM, CONFUSING = 0, 1, 2
 NOISE_TYPE_NAMES = ("noise free", "pure random", "confusing")
 
-IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float64]
 
 # E per sample is computed from fractions, to a few 1e-15; candidates closer than this are the same number.
 _SAME_OBJECTIVE = 1e-12

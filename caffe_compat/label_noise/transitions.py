@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from caffe_compat.label_noise.confusion import ConfusionEstimate, FloatArray, IntArray
+from caffe_compat.arrays import FloatArray, IntArray
+from caffe_compat.label_noise.confusion import ConfusionEstimate
 
 ANCHOR_QUANTILE = 0.97  # not the very highest probability, which may be an outlier's
 

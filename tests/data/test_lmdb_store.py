@@ -7,6 +7,7 @@ import os
 import pickle
 import random
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -191,3 +192,37 @@ def test_a_process_born_during_a_read_can_read(tmp_path: Path) -> None:
 
 def read_in_worker(path: Path, number: int) -> None:
     assert LmdbReader(path).key(number) == b"%08d" % number
+
+
+class SlowToGo:
+    """Takes its time to be dropped, and says when that has begun."""
+
+    def __init__(self) -> None:
+        self.going = threading.Event()
+
+    def __del__(self) -> None:
+        self.going.set()
+        time.sleep(0.5)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork")
+def test_a_process_born_while_another_thread_drops_the_last_reader_can_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lmdb_store, "_MOST_SECONDS_OF_A_READ", 2.0)
+    path = write_labels(tmp_path / "db", [4, 5])
+    readers = [LmdbReader(path)]
+    readers[0].read(0)
+    environment, slow = readers[0]._shared, SlowToGo()
+    going = slow.going
+    environment.__dict__ = {"slow": slow, **environment.__dict__}  # goes first, while LMDB's own is still open
+    del environment, slow
+    dropping = threading.Thread(target=readers.clear)
+    dropping.start()
+    assert going.wait(10)
+    child = multiprocessing.get_context("fork").Process(target=LmdbReader, args=(path,))
+    child.start()
+    child.join(20)
+    dropping.join()
+    assert child.exitcode == 0

@@ -26,12 +26,12 @@ from caffe_compat.datasets.clothing1m.building import RECIPES, build
 from caffe_compat.datasets.clothing1m.lists import read_lists
 from caffe_compat.datasets.contents import write_contents
 from caffe_compat.datasets.databases import image_reader
-from caffe_compat.datasets.recipe import Recipe
+from caffe_compat.datasets.mix_recipe import MixRecipe
 from caffe_compat.proto import caffe_pb2
 from caffe_compat.weights import read_blobproto_file, write_blobproto_file
 
 
-def each_once(name: str) -> Recipe:
+def each_once(name: str) -> MixRecipe:
     """The recipe with each clean image once: drawing leaves some out."""
     return dataclasses.replace(RECIPES[name], clean_ratio=0)
 

@@ -13,19 +13,19 @@ from caffe_compat.data.imageset import ImageFormat
 from caffe_compat.datasets import layout
 from caffe_compat.datasets.databases import image_reader
 from caffe_compat.datasets.image_database import ImageDatabase
+from caffe_compat.datasets.mix_recipe import MixRecipe
 from caffe_compat.datasets.mixing import Mix, mix, write_mix, write_mix_over
-from caffe_compat.datasets.recipe import Recipe
 from caffe_compat.datasets.samples import Samples
 from caffe_compat.errors import DataError
 
-ONCE = Recipe(clean_ratio=0, noisy_labels_of_clean=False)
+ONCE = MixRecipe(clean_ratio=0, noisy_labels_of_clean=False)
 
 
 def samples(prefix: str, count: int, **labels: np.ndarray) -> Samples:
     return Samples.of([f"{prefix}, {number}.png" for number in range(count)], **labels)
 
 
-def small_mix(recipe: Recipe, seed: int = 0) -> Mix:
+def small_mix(recipe: MixRecipe, seed: int = 0) -> Mix:
     clean = samples("c", 4, clean=np.array([0, 1, 2, 0]), noisy=np.array([0, 2, -1, 1]),
                     noise_type=np.array([0, 2, -1, 1]))  # fmt: skip
     return mix(clean, samples("n", 8, noisy=np.arange(8) % 3), recipe, np.random.default_rng(seed))
@@ -49,7 +49,7 @@ def test_each_sample_once_without_a_ratio() -> None:
 def test_clean_samples_are_drawn_up_to_the_ratio(ratio: float) -> None:
     clean = samples("c", 10, clean=np.zeros(10))
     noisy = samples("n", 2000, noisy=np.zeros(2000))
-    paths = mix(clean, noisy, Recipe(ratio, False), np.random.default_rng(0)).in_reading_order().paths
+    paths = mix(clean, noisy, MixRecipe(ratio, False), np.random.default_rng(0)).in_reading_order().paths
     counts = [paths.count(path) for path in clean.paths]
     assert sum(counts) == 2000 * ratio
     assert all(abs(count - 200 * ratio) < 5 * np.sqrt(200 * ratio) for count in counts)
@@ -59,7 +59,7 @@ def test_clean_samples_are_drawn_up_to_the_ratio(ratio: float) -> None:
 
 def test_clean_samples_that_are_never_read_are_told(caplog: pytest.LogCaptureFixture) -> None:
     clean, noisy = samples("c", 1000, clean=np.zeros(1000)), samples("n", 100, noisy=np.zeros(100))
-    mixed = mix(clean, noisy, Recipe(1.0, False), np.random.default_rng(0))
+    mixed = mix(clean, noisy, MixRecipe(1.0, False), np.random.default_rng(0))
     unread = 1000 - len(set(mixed.in_reading_order().paths) & set(clean.paths))
     assert f"{unread} of 1000 clean images are in none of the 100 clean records drawn" in caplog.text
     caplog.clear()
@@ -68,13 +68,13 @@ def test_clean_samples_that_are_never_read_are_told(caplog: pytest.LogCaptureFix
 
 
 def test_noisy_labels_of_clean_samples_are_kept_on_demand() -> None:
-    kept = small_mix(Recipe(0, noisy_labels_of_clean=True)).in_reading_order()
+    kept = small_mix(MixRecipe(0, noisy_labels_of_clean=True)).in_reading_order()
     assert {row[2] for row in rows(kept) if row[0] == "c, 1.png"} == {2}
     assert {row[2] for row in rows(kept) if row[0] == "c, 2.png"} == {-1}
 
 
 def test_the_seed_decides() -> None:
-    recipe = Recipe(1.0, False)
+    recipe = MixRecipe(1.0, False)
     one, again, other = (small_mix(recipe, seed).order.tolist() for seed in (1, 1, 2))
     assert one == again != other
 
@@ -126,7 +126,7 @@ def colour_of(path: str) -> int:
 
 
 def test_images_once_and_an_index(tmp_path: Path, images: Path) -> None:
-    mixed = small_mix(Recipe(2.0, False))
+    mixed = small_mix(MixRecipe(2.0, False))
     write_mix(tmp_path, mixed, image_reader(images, ImageFormat()))
     ordered = mixed.in_reading_order()
     assert paths_of(tmp_path / layout.MIXED_IMAGES) == list(mixed.samples.paths)
@@ -139,7 +139,7 @@ def test_images_once_and_an_index(tmp_path: Path, images: Path) -> None:
 
 
 def test_materialised_images_are_in_reading_order(tmp_path: Path, images: Path) -> None:
-    mixed = small_mix(Recipe(2.0, False))
+    mixed = small_mix(MixRecipe(2.0, False))
     write_mix(tmp_path, mixed, image_reader(images, ImageFormat()), materialise=True)
     ordered = mixed.in_reading_order()
     assert paths_of(tmp_path / layout.MIXED_IMAGES) == list(ordered.paths)
@@ -151,7 +151,7 @@ def test_materialised_images_are_in_reading_order(tmp_path: Path, images: Path) 
 
 @pytest.mark.parametrize("materialise", [False, True])
 def test_side_files_agree(tmp_path: Path, images: Path, materialise: bool) -> None:
-    mixed = small_mix(Recipe(0.5, False))
+    mixed = small_mix(MixRecipe(0.5, False))
     write_mix(tmp_path, mixed, image_reader(images, ImageFormat()), materialise)
     index = None if materialise else tmp_path / layout.MIXED_INDEX
     groups = [read_group(side_file(tmp_path / layout.MIXED_IMAGES, index))]
@@ -160,7 +160,7 @@ def test_side_files_agree(tmp_path: Path, images: Path, materialise: bool) -> No
     assert all(group == groups[0] for group in groups)
     if not materialise:
         assert read_group(side_file(tmp_path / layout.MIXED_IMAGES)) is None
-    other = small_mix(Recipe(0.5, False), seed=9)
+    other = small_mix(MixRecipe(0.5, False), seed=9)
     write_mix(tmp_path / "other", other, image_reader(images, ImageFormat()), materialise=True)
     remade = read_group(side_file(tmp_path / "other" / layout.MIXED_IMAGES))
     assert remade is not None and remade.group == groups[0].group and remade != groups[0]
@@ -180,7 +180,7 @@ def test_an_index_over_an_existing_database(tmp_path: Path, images: Path) -> Non
     """The database is in another order and has images of its own."""
     paths = [f"n, {number}.png" for number in range(8)] + [f"c, {number}.png" for number in (3, 5, 1, 0, 2)]
     write_mix(tmp_path / "old", Mix(Samples.of(paths), np.arange(13)), image_reader(images, ImageFormat()))
-    mixed = small_mix(Recipe(1.0, False))
+    mixed = small_mix(MixRecipe(1.0, False))
     old = ImageDatabase(tmp_path / "old" / layout.MIXED_IMAGES)
     write_mix_over(tmp_path, mixed, old, labels=[layout.MIXED_NOISY_LABELS])
     index = np.load(tmp_path / layout.MIXED_INDEX)

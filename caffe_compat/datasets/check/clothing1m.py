@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from caffe_compat.arrays import IntArray
 from caffe_compat.datasets.check.counts import count_classes, measure_label_accuracy
 from caffe_compat.datasets.check.findings import Findings, Place
 from caffe_compat.datasets.check.listed import decode_listed
@@ -23,7 +24,6 @@ from caffe_compat.datasets.clothing1m.lists import (
     read_lists,
 )
 from caffe_compat.datasets.clothing1m.problems import LINE_KINDS, Problem
-from caffe_compat.label_noise.confusion import IntArray
 
 
 def check_clothing1m(subject: Subject, findings: Findings) -> None:

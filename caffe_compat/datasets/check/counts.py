@@ -7,8 +7,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from caffe_compat.arrays import IntArray
 from caffe_compat.datasets.check.findings import Findings, Place
-from caffe_compat.label_noise.confusion import IntArray, count_pairs
+from caffe_compat.label_noise.confusion import count_pairs
 
 _ENOUGH_PER_CLASS = 10
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from caffe_compat.arrays import IntArray
 from caffe_compat.data.image_list import missing_slash, parse_entry, read_lines
 from caffe_compat.datasets.check.counts import count_classes
 from caffe_compat.datasets.check.findings import Findings, Place
@@ -15,7 +16,6 @@ from caffe_compat.datasets.check.listed import Listed, check_files, check_labels
 from caffe_compat.datasets.check.subjects import Subject
 from caffe_compat.datasets.samples import NO_LABEL
 from caffe_compat.errors import DataError
-from caffe_compat.label_noise.confusion import IntArray
 
 _SEPARATORS = {b"\t": "a tab", b",": "a comma", b";": "a semicolon"}
 

@@ -6,19 +6,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from caffe_compat.arrays import FloatArray, IntArray
 from caffe_compat.datasets import layout
 from caffe_compat.datasets.cifar10n.source import CLASS_NAMES, Cifar10n
 from caffe_compat.datasets.contents import Contents, estimate_from, split_noise_types, with_noise_types
+from caffe_compat.datasets.mix_recipe import MixRecipe
 from caffe_compat.datasets.mixing import mix
-from caffe_compat.datasets.recipe import Recipe
 from caffe_compat.datasets.samples import Samples
 from caffe_compat.datasets.synthetic_noise import corrupt, draw_transition
 from caffe_compat.errors import DataError, expected_got
-from caffe_compat.label_noise.confusion import FloatArray, IntArray
 
 RECIPES = {
-    "release": Recipe(clean_ratio=0, noisy_labels_of_clean=False),
-    "paper": Recipe(clean_ratio=0.5, noisy_labels_of_clean=True),  # what it did with Clothing1M
+    "release": MixRecipe(clean_ratio=0, noisy_labels_of_clean=False),
+    "paper": MixRecipe(clean_ratio=0.5, noisy_labels_of_clean=True),  # what it did with Clothing1M
 }
 
 
@@ -39,7 +39,7 @@ class Options:
     synthetic_noise: float | None = None
     num_clean: int = 10_000
     random_clean: bool = False
-    recipe: Recipe = RECIPES["release"]
+    recipe: MixRecipe = RECIPES["release"]
     seed: int = 0
 
 

@@ -7,12 +7,13 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
+from caffe_compat.arrays import IntArray
 from caffe_compat.data.imageset import ImageFormat
 from caffe_compat.datasets.cifar10n.source import Cifar10n, LabelledImages, checked_labels
 from caffe_compat.datasets.databases import image_reader
+from caffe_compat.datasets.text_lines import csv_errors
 from caffe_compat.datasets.whole_numbers import whole_number
 from caffe_compat.errors import DataError, expected_got
-from caffe_compat.label_noise.confusion import IntArray
 
 TRAIN, TEST = "train.csv", "test.csv"
 
@@ -50,8 +51,7 @@ def table(path: Path) -> Iterator[csv.DictReader[str]]:
     with open(path, newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file, restval="")
         try:
-            yield reader
-        except csv.Error as exc:
-            raise DataError(f"not a CSV row: {exc}", path=f"{path}:{reader.line_num}") from exc
+            with csv_errors(path, reader.reader):
+                yield reader
         except UnicodeDecodeError as exc:
             raise DataError(f"not a text file in UTF-8: {exc}", path=str(path)) from exc

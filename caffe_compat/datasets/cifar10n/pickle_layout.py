@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from caffe_compat.arrays import IntArray
 from caffe_compat.data.datum import channels_first, decode_image, encode_datum
 from caffe_compat.datasets.cifar10n.source import HUMAN_LABELS, Cifar10n, LabelledImages, checked_labels
 from caffe_compat.datasets.restricted_pickle import read_pickle, read_torch_file
 from caffe_compat.errors import DataError, expected_got
-from caffe_compat.label_noise.confusion import IntArray
 from caffe_compat.proto import caffe_pb2
 
 TRAIN_BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from caffe_compat.arrays import IntArray
 from caffe_compat.datasets.databases import ReadImage
 from caffe_compat.errors import DataError, expected_got
-from caffe_compat.label_noise.confusion import IntArray
 
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 HUMAN_LABELS = ("worse", "aggre", "random1", "random2", "random3")

@@ -7,18 +7,18 @@ import numpy as np
 from caffe_compat.datasets import layout
 from caffe_compat.datasets.clothing1m.lists import NOISY_TRAIN, TEST, TRAIN, VAL, Lists
 from caffe_compat.datasets.contents import Contents, estimate_from, with_noise_types
+from caffe_compat.datasets.mix_recipe import MixRecipe
 from caffe_compat.datasets.mixing import mix
-from caffe_compat.datasets.recipe import Recipe
 from caffe_compat.datasets.samples import NO_LABEL, Samples
 from caffe_compat.errors import DataError
 
 RECIPES = {
-    "paper": Recipe(clean_ratio=0.5, noisy_labels_of_clean=True),
-    "release": Recipe(clean_ratio=1.0, noisy_labels_of_clean=False, confusion_from_val=True),
+    "paper": MixRecipe(clean_ratio=0.5, noisy_labels_of_clean=True),
+    "release": MixRecipe(clean_ratio=1.0, noisy_labels_of_clean=False, confusion_from_val=True),
 }
 
 
-def build(lists: Lists, recipe: Recipe, seed: int) -> Contents:
+def build(lists: Lists, recipe: MixRecipe, seed: int) -> Contents:
     """Estimate C, find the noise types, mix: everything but the pixels. Training sets are shuffled once.
 
     Raises: DataError if a list is empty, or no training image has both labels.

@@ -6,18 +6,18 @@ import numpy as np
 
 from caffe_compat.datasets import layout
 from caffe_compat.datasets.contents import Contents, estimate_from, split_noise_types, with_noise_types
+from caffe_compat.datasets.mix_recipe import MixRecipe
 from caffe_compat.datasets.mixing import mix
 from caffe_compat.datasets.own_lists.reading import Labels, Lists
-from caffe_compat.datasets.recipe import Recipe
 from caffe_compat.datasets.samples import NO_LABEL, Samples
 
 RECIPES = {
-    "paper": Recipe(clean_ratio=0.5, noisy_labels_of_clean=True),
-    "release": Recipe(clean_ratio=1.0, noisy_labels_of_clean=False),
+    "paper": MixRecipe(clean_ratio=0.5, noisy_labels_of_clean=True),
+    "release": MixRecipe(clean_ratio=1.0, noisy_labels_of_clean=False),
 }
 
 
-def build(lists: Lists, recipe: Recipe, seed: int) -> Contents:
+def build(lists: Lists, recipe: MixRecipe, seed: int) -> Contents:
     """Estimate C, find the noise types, hold a fifth of them out, mix: everything but the pixels."""
     rng = np.random.default_rng(seed)
     noisy_of_clean = [lists.noisy_of_clean.get(path, NO_LABEL) for path in lists.clean]

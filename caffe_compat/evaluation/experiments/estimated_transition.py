@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from caffe_compat.arrays import FloatArray, IntArray
 from caffe_compat.data.database import open_database
 from caffe_compat.datasets import layout
 from caffe_compat.errors import DataError
@@ -15,7 +16,6 @@ from caffe_compat.evaluation.experiments.edits import data_layers
 from caffe_compat.evaluation.experiments.jobs import Job, recipe_messages, replace_root
 from caffe_compat.evaluation.experiments.progress import Progress
 from caffe_compat.evaluation.experiments.recipes import Transition, TransitionKind
-from caffe_compat.label_noise.confusion import FloatArray, IntArray
 from caffe_compat.label_noise.transitions import anchor_transition, gold_transition
 from caffe_compat.net import Net
 from caffe_compat.proto import caffe_pb2

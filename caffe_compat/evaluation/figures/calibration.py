@@ -8,9 +8,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from caffe_compat.arrays import BoolArray, FloatArray
 from caffe_compat.evaluation.figures.spread import mean_and_deviation
 from caffe_compat.evaluation.figures.style import BAND, COLOURS, REFERENCE, line_style, new_figure, styled
-from caffe_compat.evaluation.metrics import BoolArray, FloatArray, expected_calibration_error, reliability
+from caffe_compat.evaluation.metrics import expected_calibration_error, reliability
 
 BINS = 15
 

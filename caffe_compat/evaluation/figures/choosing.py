@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from caffe_compat.arrays import BoolArray, IntArray
 from caffe_compat.evaluation.label_quality.scores_file import TYPES
-from caffe_compat.evaluation.metrics import BoolArray, IntArray
 
 
 def choose_records(

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from caffe_compat.arrays import FloatArray, IntArray
 from caffe_compat.evaluation.figures.style import (
     COLOURS,
     DIVERGING,
@@ -17,8 +18,6 @@ from caffe_compat.evaluation.figures.style import (
     styled,
     text_colour,
 )
-from caffe_compat.evaluation.metrics import FloatArray
-from caffe_compat.label_noise.confusion import IntArray
 
 _LEAST_SHOWN = 0.02  # smaller differences have no number
 

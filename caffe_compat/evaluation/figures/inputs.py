@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from caffe_compat.arrays import BoolArray, FloatArray, IntArray
 from caffe_compat.data.datum import DECODE_COLOR, decode_datum
 from caffe_compat.datasets import layout
 from caffe_compat.datasets.class_names import read_names
@@ -17,7 +18,6 @@ from caffe_compat.datasets.samples import NO_LABEL
 from caffe_compat.errors import DataError, expected_got
 from caffe_compat.evaluation.figures.predictions import Example
 from caffe_compat.evaluation.label_quality.scores_file import TYPES, read_scores
-from caffe_compat.evaluation.metrics import BoolArray, FloatArray, IntArray
 from caffe_compat.npy_files import map_npy
 
 _LABELS = ("noisy", "true_1", "true_2", "true_3", "suggested", "truth", "clean")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from caffe_compat.arrays import IntArray
 from caffe_compat.evaluation.figures.style import (
     COLOURS,
     DARK,
@@ -19,7 +20,6 @@ from caffe_compat.evaluation.figures.style import (
     styled,
     text_colour,
 )
-from caffe_compat.label_noise.confusion import IntArray
 
 _LEAST_SHOWN = 0.01  # smaller shares have no number, as in the paper
 _MOST_WITH_NUMBERS = 25  # classes

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from caffe_compat.arrays import FloatArray
 from caffe_compat.evaluation.figures.style import COLOURS, DARK, HATCHES, SMALL, new_figure, styled
 from caffe_compat.evaluation.label_quality.scores_file import TYPES
-from caffe_compat.evaluation.metrics import FloatArray
 
 _BLOCK_WIDTH, _BLOCK_HEIGHT = 3.0, 1.7  # inches
 _SIDE = 0.5  # the picture's share of a block

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from caffe_compat.arrays import BoolArray, FloatArray
 from caffe_compat.evaluation.figures.spread import mean_and_deviation, runs
 from caffe_compat.evaluation.figures.style import BAND, REFERENCE, line_style, new_figure, styled
-from caffe_compat.evaluation.metrics import BoolArray, FloatArray, auroc, average_precision, rank_precision
+from caffe_compat.evaluation.metrics import auroc, average_precision, rank_precision
 
 _POINTS = 400  # of a curve; more cannot be seen
 _MARKS = 9

@@ -11,7 +11,7 @@ from pathlib import Path
 from caffe_compat.datasets import layout
 from caffe_compat.datasets.class_names import read_names
 from caffe_compat.datasets.pairs import Pair
-from caffe_compat.datasets.text_lines import utf8_lines
+from caffe_compat.datasets.text_lines import csv_errors, utf8_lines
 from caffe_compat.datasets.whole_numbers import whole_number
 from caffe_compat.errors import DataError, expected_got
 from caffe_compat.evaluation.label_quality.ranked_lists import DECISION, INDEX
@@ -58,7 +58,7 @@ def _decisions(file: Path, names: Sequence[str]) -> Iterator[tuple[str, Pair]]:
     header = next(lines, "")
     separator = max(_SEPARATORS, key=header.count)
     reader = csv.DictReader(itertools.chain([header], lines), delimiter=separator, strict=True)
-    try:
+    with csv_errors(file, reader.reader):
         if missing := [name for name in _NEEDED if name not in (reader.fieldnames or ())]:
             wanted = f"a list with the columns {', '.join(_NEEDED)}"
             raise DataError(expected_got(wanted, f"none called {', '.join(missing)}"), path=f"{file}:1")
@@ -70,8 +70,6 @@ def _decisions(file: Path, names: Sequence[str]) -> Iterator[tuple[str, Pair]]:
                     raise DataError(expected_got("the key of an image", repr(key)), path=place, field="key")
                 noisy = _label(row["noisy"] or "", names, place, "noisy")
                 yield place, (key, _label(text, names, place, DECISION), noisy)
-    except csv.Error as exc:
-        raise DataError(f"not a CSV row: {exc}", path=f"{file}:{reader.reader.line_num}") from exc
 
 
 def _label(text: str, names: Sequence[str], place: str, field: str) -> int:

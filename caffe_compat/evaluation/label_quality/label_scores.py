@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
+from caffe_compat.arrays import FloatArray, IntArray
 from caffe_compat.data.batches import BatchDataset
 from caffe_compat.data.datum import decode_datum, parse_datum
 from caffe_compat.data.loader import BatchLoader, choose_workers
@@ -16,7 +17,6 @@ from caffe_compat.data.transformer import Transformer
 from caffe_compat.errors import CaffeCompatError, DataError, WeightsError, expected_got
 from caffe_compat.evaluation.label_quality.noisy_records import NoisyRecords
 from caffe_compat.evaluation.label_quality.scoring_net import P_TRUE, P_TYPE, POSTERIOR, ScoringNet
-from caffe_compat.label_noise.confusion import FloatArray, IntArray
 from caffe_compat.layers.prefetching import make_transformer
 from caffe_compat.net import Net
 from caffe_compat.proto import caffe_pb2

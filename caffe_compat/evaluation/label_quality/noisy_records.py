@@ -11,6 +11,7 @@ from typing import overload
 
 import numpy as np
 
+from caffe_compat.arrays import IntArray
 from caffe_compat.data.batches import load_index
 from caffe_compat.data.database import LMDB, Reader, open_database
 from caffe_compat.data.group import SourceInfo, check_databases, read_group, side_file
@@ -20,7 +21,6 @@ from caffe_compat.datasets.image_database import path_of_key
 from caffe_compat.datasets.label_database import read_labels
 from caffe_compat.datasets.samples import NO_LABEL
 from caffe_compat.errors import DataError, expected_got
-from caffe_compat.label_noise.confusion import IntArray
 
 PathLike = str | os.PathLike[str]
 

@@ -34,11 +34,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from caffe_compat.arrays import FloatArray, IntArray
 from caffe_compat.data.database import LMDB
 from caffe_compat.datasets.samples import NO_LABEL
 from caffe_compat.errors import CaffeCompatError, DataError, expected_got
 from caffe_compat.evaluation.label_quality.label_scores import LabelScores
-from caffe_compat.label_noise.confusion import FloatArray, IntArray
 
 PathLike = str | os.PathLike[str]
 

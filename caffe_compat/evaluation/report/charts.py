@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from caffe_compat.label_noise.confusion import FloatArray
+from caffe_compat.arrays import FloatArray
 
 _CELL, _LABEL_WIDTH, _LETTER, _TITLE = 30, 118, 6.6, 18
 _MOST_CELLS_WITH_TEXT = 20

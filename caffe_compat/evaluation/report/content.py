@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from caffe_compat.arrays import FloatArray, IntArray
 from caffe_compat.evaluation.label_quality.known_truth import KnownTruth, known_truth
 from caffe_compat.evaluation.label_quality.ranked_lists import Pair, pairs_of
 from caffe_compat.evaluation.label_quality.scores_file import TYPES, ScoresFile, ScoresInfo
@@ -18,7 +19,6 @@ from caffe_compat.evaluation.metrics import (
     reliability,
 )
 from caffe_compat.evaluation.report.thumbnails import thumbnails
-from caffe_compat.label_noise.confusion import FloatArray, IntArray
 
 PAIRS_WITH_IMAGES, IMAGES_PER_PAIR = 40, 8
 _CURVE_POINTS = 120

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
+from caffe_compat.arrays import FloatArray, IntArray
 
 SMALL_CLASSES = (2, 3, 4, 5)  # brute force over all (y, z) in 50 digits
 LARGE_CLASSES = (7, 8, 9, 14, 63, 64, 72, 101)  # below, at and above the widths of the kernels' vectors

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from caffe_compat.label_noise.audit.batches import Batch, FloatArray, draw_confusion, in_float32
+from caffe_compat.arrays import FloatArray
+from caffe_compat.label_noise.audit.batches import Batch, draw_confusion, in_float32
 from caffe_compat.label_noise.audit.exact import Exact
 from caffe_compat.label_noise.audit.findings import Finding, Subject
 from caffe_compat.label_noise.audit.kernels import UNIT_ROUNDOFF, Kernels

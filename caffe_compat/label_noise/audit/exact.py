@@ -14,8 +14,9 @@ from typing import Any
 import mpmath
 import numpy as np
 
+from caffe_compat.arrays import FloatArray
 from caffe_compat.label_noise import equations as eq
-from caffe_compat.label_noise.audit.batches import Batch, FloatArray
+from caffe_compat.label_noise.audit.batches import Batch
 
 DIGITS = 50
 _DIFFERENCE_STEP = mpmath.mpf(10) ** -20  # central differences: exact to about 1e-40, with 80 digits

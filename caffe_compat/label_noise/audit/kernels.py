@@ -15,7 +15,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from caffe_compat.label_noise.audit.batches import Batch, FloatArray
+from caffe_compat.arrays import FloatArray
+from caffe_compat.label_noise.audit.batches import Batch
 
 FLOAT32, FLOAT64 = "float32", "float64"
 DTYPES = (FLOAT32, FLOAT64)

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from caffe_compat.arrays import FloatArray
 from caffe_compat.label_noise import equations as eq
-from caffe_compat.label_noise.audit.batches import Batch, FloatArray
+from caffe_compat.label_noise.audit.batches import Batch
 from caffe_compat.label_noise.audit.exact import Differentiated, Exact
 from caffe_compat.label_noise.audit.findings import Finding, Subject
 from caffe_compat.label_noise.audit.kernels import FLOAT32, FLOAT64, UNIT_ROUNDOFF, Answers, Kernels

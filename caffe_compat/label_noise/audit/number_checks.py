@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import mpmath
 import numpy as np
 
-from caffe_compat.label_noise.audit.batches import FloatArray
+from caffe_compat.arrays import FloatArray
 from caffe_compat.label_noise.audit.findings import Finding, Subject
 from caffe_compat.label_noise.audit.kernels import DTYPES, FLOAT32, FLOAT64, UNIT_ROUNDOFF, Harness
 

@@ -7,15 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from caffe_compat.arrays import FloatArray
 from caffe_compat.label_noise.audit import em_checks, model_checks, number_checks
-from caffe_compat.label_noise.audit.batches import (
-    Batch,
-    FloatArray,
-    every_label,
-    extreme_batches,
-    large_batches,
-    small_batches,
-)
+from caffe_compat.label_noise.audit.batches import Batch, every_label, extreme_batches, large_batches, small_batches
 from caffe_compat.label_noise.audit.building import REPOSITORY
 from caffe_compat.label_noise.audit.exact import Differentiated, Exact, autograd, brute_force, loops
 from caffe_compat.label_noise.audit.findings import Finding

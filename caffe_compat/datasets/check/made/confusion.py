@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from caffe_compat.arrays import FloatArray
 from caffe_compat.datasets import layout
 from caffe_compat.datasets.check.findings import Findings, Place
 from caffe_compat.datasets.check.made.folder import TYPED, MadeFolder
 from caffe_compat.errors import expected_got
-from caffe_compat.label_noise.confusion import FloatArray, PairsEstimate, estimate_confusion
+from caffe_compat.label_noise.confusion import PairsEstimate, estimate_confusion
 
 _SUM_TOLERANCE = 1e-4  # of a column, as the layer asks for
 _SAME = 1e-6  # float32 of a number in [0, 1]

@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from caffe_compat.arrays import IntArray
 from caffe_compat.data.group import Group, read_group, side_file
 from caffe_compat.datasets import layout
 from caffe_compat.datasets.check.findings import Findings, Place
@@ -18,7 +19,6 @@ from caffe_compat.datasets.check.subjects import Subject
 from caffe_compat.datasets.mixing import ALL_LABELS
 from caffe_compat.datasets.pairs import Pair, read_noise_types, read_pairs
 from caffe_compat.errors import CaffeCompatError
-from caffe_compat.label_noise.confusion import IntArray
 from caffe_compat.npy_files import map_npy
 from caffe_compat.weights import read_blobproto_file
 

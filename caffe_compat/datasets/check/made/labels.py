@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from caffe_compat.arrays import IntArray
 from caffe_compat.datasets import layout
 from caffe_compat.datasets.check.findings import Findings, Place
 from caffe_compat.datasets.check.made.folder import LABELLED, TYPED, MadeFolder
 from caffe_compat.datasets.pairs import NUM_NOISE_TYPES
 from caffe_compat.datasets.samples import NO_LABEL
-from caffe_compat.label_noise.confusion import NOISE_FREE, IntArray
+from caffe_compat.label_noise.confusion import NOISE_FREE
 
 
 def check_ranges(folder: MadeFolder, findings: Findings) -> None:

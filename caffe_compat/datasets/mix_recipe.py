@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Recipe:
+class MixRecipe:
     """How clean and noisy samples come together.
 
     Attributes:
