@@ -18,8 +18,8 @@ import torch.nn.functional as F
 
 from caffe_compat import Net
 from caffe_compat.data.lmdb_store import LmdbReader
+from caffe_compat.data.record_keys import path_of_key
 from caffe_compat.datasets import layout
-from caffe_compat.datasets.image_database import path_of_key
 from caffe_compat.datasets.pairs import read_all_pairs, read_noise_types
 from caffe_compat.errors import CaffeCompatError, expected_got
 from caffe_compat.evaluation.metrics import auroc

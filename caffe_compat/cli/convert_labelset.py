@@ -10,6 +10,7 @@ from caffe_compat.data.datum import label_datum
 from caffe_compat.data.group import describe
 from caffe_compat.data.image_list import read_list
 from caffe_compat.data.lmdb_store import write_database
+from caffe_compat.data.record_keys import label_key
 
 logger = logging.getLogger("caffe_compat")
 
@@ -30,5 +31,5 @@ def main(argv: Sequence[str] | None = None) -> int:
     entries = read_list(args.list)
     logger.info("A total of %d labels.", len(entries))
     group = describe(args.group, (entry.path for entry in entries)) if args.group else None
-    write_database(args.database, ((b"%08d" % entry.number, label_datum(entry.label)) for entry in entries), group)
+    write_database(args.database, ((label_key(entry.number), label_datum(entry.label)) for entry in entries), group)
     return DONE

@@ -6,6 +6,7 @@ import codecs
 import os
 from typing import NamedTuple
 
+from caffe_compat.data.record_keys import image_key
 from caffe_compat.errors import DataError, expected_got
 
 
@@ -24,8 +25,8 @@ class Entry(NamedTuple):
 
     @property
     def key(self) -> bytes:
-        """The key of the image's record. Source: tools/convert_imageset.cpp."""
-        return b"%08d_%s" % (self.number, os.fsencode(self.path))
+        """The key of the image's record."""
+        return image_key(self.number, self.path)
 
 
 def read_list(path: str | os.PathLike[str], skip_blank: bool = False) -> list[Entry]:

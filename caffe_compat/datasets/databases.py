@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from caffe_compat.data.datum import label_datum
 from caffe_compat.data.group import Group, side_file, write_group
 from caffe_compat.data.imageset import ImageFormat, image_datum, in_threads
 from caffe_compat.data.lmdb_store import write_database
+from caffe_compat.data.record_keys import image_key, label_key
 from caffe_compat.datasets.samples import NO_LABEL, Samples
 from caffe_compat.files import atomic_path
 from caffe_compat.proto import caffe_pb2
@@ -44,7 +44,7 @@ def write_images(
             datum.label = values[position]
             if not datum.encoded:
                 sizes[datum.height, datum.width] += 1
-            yield b"%08d_%s" % (position, os.fsencode(samples.paths[position])), datum
+            yield image_key(position, samples.paths[position]), datum
 
     write_database(path, records(), group)
     if len(sizes) > 1:
@@ -56,7 +56,7 @@ def write_images(
 
 def write_labels(path: Path, labels: IntArray, group: Group | None = None) -> None:
     """Write a label database, one 1 x 1 x 1 float datum a record, in the order of ``labels`` (N,)."""
-    records = ((b"%08d" % position, label_datum(label)) for position, label in enumerate(labels.tolist()))
+    records = ((label_key(position), label_datum(label)) for position, label in enumerate(labels.tolist()))
     write_database(path, records, group)
 
 

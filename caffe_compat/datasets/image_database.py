@@ -11,6 +11,7 @@ import numpy as np
 from caffe_compat.arrays import IntArray
 from caffe_compat.data.database import LMDB, open_database
 from caffe_compat.data.datum import parse_datum
+from caffe_compat.data.record_keys import path_of_key
 from caffe_compat.errors import DataError
 from caffe_compat.proto import caffe_pb2
 
@@ -50,15 +51,3 @@ class ImageDatabase:
             return parse_datum(record)
         except DataError as exc:
             raise DataError(f"record of the image {path!r}: {exc.problem}", path=self.path) from exc
-
-
-def path_of_key(key: bytes) -> str:
-    """The path in a key ``%08d_<path>``; a key of another form is taken whole."""
-    return split_key(key)[1]
-
-
-def split_key(key: bytes) -> tuple[int, str]:
-    """Number and path of a key ``%08d_<path>``; -1 and the whole key where it has another form."""
-    whole = os.fsdecode(key)
-    number, underscore, path = whole.partition("_")
-    return (int(number), path) if underscore and len(number) >= 8 and number.isdecimal() else (-1, whole)

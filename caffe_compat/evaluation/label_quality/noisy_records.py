@@ -16,8 +16,8 @@ from caffe_compat.data.batches import load_index
 from caffe_compat.data.database import LMDB, Reader, open_database
 from caffe_compat.data.group import SourceInfo, check_databases, read_group, side_file
 from caffe_compat.data.key_table import KeyTable
+from caffe_compat.data.record_keys import path_of_key
 from caffe_compat.datasets import layout
-from caffe_compat.datasets.image_database import path_of_key
 from caffe_compat.datasets.label_database import read_labels
 from caffe_compat.datasets.samples import NO_LABEL
 from caffe_compat.errors import DataError, expected_got

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+
+from caffe_compat.data.record_keys import image_key, label_key
 from caffe_compat.datasets import layout
 from caffe_compat.datasets.check.findings import Findings, Place
 from caffe_compat.datasets.check.made.folder import MadeFolder
@@ -21,13 +24,13 @@ def check_keys(folder: MadeFolder, findings: Findings) -> None:
     for name, images in folder.images.items():
         wrong = [record for record, number in enumerate(images.numbers.tolist()) if number != record]
         findings.add("wrong_record_key", *(
-            Place(name, record=record, key=images.paths[record], detail=f"expected a key {record:08d}_<path>")
+            Place(name, record=record, key=images.paths[record], detail=f"expected a key {os.fsdecode(image_key(record, '<path>'))}")
             for record in wrong
         ))  # fmt: skip
     for name, labels in folder.labels.items():
         findings.add("wrong_record_key", *(
-            Place(name, record=record, key=key, detail=f"expected the key {record:08d}")
-            for record, key in enumerate(labels.keys) if key != f"{record:08d}"
+            Place(name, record=record, key=key, detail=f"expected the key {expected}")
+            for record, key in enumerate(labels.keys) if key != (expected := label_key(record).decode())
         ))  # fmt: skip
 
 

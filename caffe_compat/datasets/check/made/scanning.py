@@ -16,7 +16,7 @@ import numpy.typing as npt
 from caffe_compat.arrays import IntArray
 from caffe_compat.data.datum import DECODE_COLOR, decode_datum, parse_datum
 from caffe_compat.data.lmdb_store import LmdbReader
-from caffe_compat.datasets.image_database import split_key
+from caffe_compat.data.record_keys import split_key
 from caffe_compat.datasets.workers import Rate, in_processes
 from caffe_compat.errors import DataError
 from caffe_compat.proto import caffe_pb2
