@@ -310,7 +310,7 @@ def labels_of_one_class(data: Path) -> None:
         (other_size, "size_differs", "test_lmdb record 3: ", {"inconsistent_label", "wrong_noise_type"}),
         (small_mean, "mean_does_not_fit", "mean.binaryproto: expected 1 x 3 x 5 x 6, got 1 x 3 x 5 x 5", set()),
         (scaled_mean, "mean_does_not_fit", "mean.binaryproto: it has values outside [0, 255]", set()),
-        (broken_names, "unreadable_file", "names.txt: ", set()),
+        (broken_names, "unreadable_file", "names.txt:1: expected UTF-8, got the byte 0x", set()),
         (broken_pairs, "unreadable_file", "pairs.csv:12: ", set()),
         (no_mixed_images, "missing_part", "mixed_images_lmdb", set()),
         (no_clean_training, "missing_part", "clean_train_lmdb", set()),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from caffe_compat.data.record_keys import image_key, label_key
 from caffe_compat.datasets import layout
 from caffe_compat.datasets.check.findings import Findings, Place
@@ -24,8 +22,8 @@ def check_keys(folder: MadeFolder, findings: Findings) -> None:
     for name, images in folder.images.items():
         wrong = [record for record, number in enumerate(images.numbers.tolist()) if number != record]
         findings.add("wrong_record_key", *(
-            Place(name, record=record, key=images.paths[record], detail=f"expected a key {os.fsdecode(image_key(record, '<path>'))}")
-            for record in wrong
+            Place(name, record=record, key=images.paths[record], detail=f"expected a key {key.decode()}")
+            for record, key in ((record, image_key(record, "<path>")) for record in wrong)
         ))  # fmt: skip
     for name, labels in folder.labels.items():
         findings.add("wrong_record_key", *(

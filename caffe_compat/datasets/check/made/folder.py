@@ -16,6 +16,7 @@ from caffe_compat.datasets import layout
 from caffe_compat.datasets.check.findings import Findings, Place
 from caffe_compat.datasets.check.made.scanning import ImageScan, LabelScan, scan_images, scan_labels
 from caffe_compat.datasets.check.subjects import Subject
+from caffe_compat.datasets.class_names import read_names
 from caffe_compat.datasets.mixing import ALL_LABELS
 from caffe_compat.datasets.pairs import Pair, read_noise_types, read_pairs
 from caffe_compat.errors import CaffeCompatError
@@ -83,7 +84,7 @@ def read_made_folder(subject: Subject, findings: Findings) -> MadeFolder:
     def scan(path: Path) -> ImageScan:
         return scan_images(path, subject.read_images, subject.processes)
 
-    names = read(layout.NAMES, lambda path: path.read_text(encoding="utf-8").splitlines()) or []
+    names = read(layout.NAMES, read_names) or []
     confusion = read(layout.CONFUSION, read_blobproto_file)
     num_classes = len(names) or (confusion.shape[-1] if confusion is not None and confusion.ndim else None)
     images = {name: read(name, scan, "unreadable_database") for name in IMAGES}
