@@ -19,12 +19,12 @@ from hostile_files import FIXED, Reader
 from tiny_datasets import Python2Pickler, write_clothing1m, write_human_labels
 
 from caffe_compat import Net
-from caffe_compat.data.batches import load_index
 from caffe_compat.data.datum import decode_datum, encode_datum, encoded_datum, label_datum, parse_datum
 from caffe_compat.data.group import Group, read_group, write_group
 from caffe_compat.data.hdf5 import Hdf5Batches, inspect, read_file_list
 from caffe_compat.data.image_list import read_list
 from caffe_compat.data.imageset import ImageFormat, read_image
+from caffe_compat.data.reading_order import load_index
 from caffe_compat.data.window_batches import Crop, WindowBatches
 from caffe_compat.data.window_file import read_window_file
 from caffe_compat.datasets.cifar10n import csv_layout, pickle_layout
@@ -35,7 +35,7 @@ from caffe_compat.evaluation.classification import load_image, read_images
 from caffe_compat.evaluation.experiments.results import read_result
 from caffe_compat.evaluation.label_quality.decisions import read_decisions
 from caffe_compat.layers.fillers import fill
-from caffe_compat.layers.prefetching import read_mean as read_layer_mean
+from caffe_compat.layers.transformation import read_mean as read_layer_mean
 from caffe_compat.proto import caffe_pb2
 from caffe_compat.prototxt import filter_net, insert_splits, read_net, read_solver
 from caffe_compat.pycaffe import io as pycaffe_io

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from caffe_compat.data.batches import Batch, Batches, shuffled
+from caffe_compat.data.batches import Batch, Batches
+from caffe_compat.data.reading_order import shuffled
 from caffe_compat.errors import DataError, expected_got
 
 _MOST_COMPRESSED = 2000  # a file whose numbers take less is a trap: gzip comes to 1032 at most

@@ -22,10 +22,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from caffe_compat.arrays import IntArray
-from caffe_compat.data.batches import load_index
 from caffe_compat.data.datum import DECODE_COLOR, decode_datum, parse_datum
 from caffe_compat.data.group import SourceInfo, check_databases, read_group, side_file
 from caffe_compat.data.lmdb_store import LmdbReader
+from caffe_compat.data.reading_order import load_index
 from caffe_compat.data.record_keys import path_of_key
 from caffe_compat.datasets import layout
 from caffe_compat.datasets.label_database import read_labels

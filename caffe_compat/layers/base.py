@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from caffe_compat.data.batches import ALL_RECORDS, Share
+from caffe_compat.data.reading_order import ALL_RECORDS, Share
 from caffe_compat.errors import CaffeCompatError, PrototxtError, expected_got
 from caffe_compat.layers.fillers import fill
 from caffe_compat.layers.shapes import Shape, new_blob

@@ -10,16 +10,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from caffe_compat.data.batches import BatchDataset, load_index
+from caffe_compat.data.batches import BatchDataset
 from caffe_compat.data.database import open_database
 from caffe_compat.data.datum import decode_datum, parse_datum
 from caffe_compat.data.group import SourceInfo, read_group, side_file
 from caffe_compat.data.loader import BatchLoader, choose_workers
+from caffe_compat.data.reading_order import load_index
 from caffe_compat.data.transformer import Transformer
 from caffe_compat.errors import DataError
 from caffe_compat.layers.base import register
-from caffe_compat.layers.prefetching import PrefetchingLayer, known_seed, make_transformer
+from caffe_compat.layers.prefetching import PrefetchingLayer
 from caffe_compat.layers.shapes import Shape
+from caffe_compat.layers.transformation import known_seed, make_transformer
 from caffe_compat.proto import caffe_pb2
 
 logger = logging.getLogger("caffe_compat")

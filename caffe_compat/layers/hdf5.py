@@ -16,8 +16,9 @@ from caffe_compat.data.loader import BatchLoader
 from caffe_compat.errors import DataError, expected_got
 from caffe_compat.glog import shape_text
 from caffe_compat.layers.base import Layer, register
-from caffe_compat.layers.prefetching import PrefetchingLayer, known_seed
+from caffe_compat.layers.prefetching import PrefetchingLayer
 from caffe_compat.layers.shapes import Shape
+from caffe_compat.layers.transformation import known_seed
 
 logger = logging.getLogger("caffe_compat")
 

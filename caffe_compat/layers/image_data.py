@@ -12,8 +12,9 @@ from caffe_compat.data.image_list import Entry, read_list
 from caffe_compat.data.imageset import ImageFormat
 from caffe_compat.data.loader import BatchLoader, choose_workers
 from caffe_compat.layers.base import register
-from caffe_compat.layers.prefetching import PrefetchingLayer, known_seed, layer_seed, make_transformer
+from caffe_compat.layers.prefetching import PrefetchingLayer
 from caffe_compat.layers.shapes import Shape, check_blob_shape
+from caffe_compat.layers.transformation import known_seed, layer_seed, make_transformer
 
 logger = logging.getLogger("caffe_compat")
 

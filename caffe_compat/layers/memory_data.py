@@ -13,8 +13,8 @@ from torch import Tensor
 
 from caffe_compat.errors import CaffeCompatError, expected_got
 from caffe_compat.layers.base import Layer, register
-from caffe_compat.layers.prefetching import make_transformer
 from caffe_compat.layers.shapes import Shape
+from caffe_compat.layers.transformation import make_transformer
 
 
 @register("MemoryData")

@@ -14,8 +14,9 @@ from caffe_compat.data.window_file import CHANNELS, WindowFile, read_window_file
 from caffe_compat.errors import DataError, expected_got
 from caffe_compat.glog import number
 from caffe_compat.layers.base import register
-from caffe_compat.layers.prefetching import PrefetchingLayer, layer_seed, read_mean
+from caffe_compat.layers.prefetching import PrefetchingLayer
 from caffe_compat.layers.shapes import Shape, check_blob_shape
+from caffe_compat.layers.transformation import layer_seed, read_mean
 from caffe_compat.proto import caffe_pb2
 
 logger = logging.getLogger("caffe_compat")

@@ -10,8 +10,8 @@ from types import MappingProxyType
 import torch
 from torch import Tensor, nn
 
-from caffe_compat.data.batches import ALL_RECORDS, Share
 from caffe_compat.data.group import check_databases
+from caffe_compat.data.reading_order import ALL_RECORDS, Share
 from caffe_compat.layers import BuildContext, Layer
 from caffe_compat.layers.data import DataLayer
 from caffe_compat.net.builder import AUTOMATIC_TOP, build_graph

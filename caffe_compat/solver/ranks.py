@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from caffe_compat.data.batches import Share
+from caffe_compat.data.reading_order import Share
 from caffe_compat.net import Net
 
 PATIENCE = timedelta(days=1)  # with a root that is testing

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from databases import pixels, write_images
 
-from caffe_compat.data.batches import BatchDataset, load_index
+from caffe_compat.data.batches import BatchDataset
 from caffe_compat.data.datum import encoded_datum
 from caffe_compat.data.lmdb_store import LmdbReader, write_database
+from caffe_compat.data.reading_order import load_index
 from caffe_compat.data.transformer import Transformer
 from caffe_compat.errors import DataError
 from caffe_compat.proto import caffe_pb2

@@ -10,7 +10,7 @@ import pytest
 from databases import data_text, layer_from_text, pixels, write_images
 from torch import Tensor
 
-from caffe_compat.data.batches import Share
+from caffe_compat.data.reading_order import Share
 from caffe_compat.layers import Layer
 from caffe_compat.proto import caffe_pb2
 

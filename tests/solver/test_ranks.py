@@ -8,7 +8,7 @@ import pytest
 from tiny_nets import CLASSIFIER, LEAST_SQUARES, make_solver
 
 from caffe_compat import Net
-from caffe_compat.data.batches import Share
+from caffe_compat.data.reading_order import Share
 from caffe_compat.errors import CaffeCompatError
 from caffe_compat.layers import BuildContext
 from caffe_compat.solver.ranks import Ranks

@@ -17,7 +17,7 @@ from caffe_compat.data.transformer import Transformer
 from caffe_compat.errors import CaffeCompatError, DataError, WeightsError, expected_got
 from caffe_compat.evaluation.label_quality.noisy_records import NoisyRecords
 from caffe_compat.evaluation.label_quality.scoring_net import P_TRUE, P_TYPE, POSTERIOR, ScoringNet
-from caffe_compat.layers.prefetching import make_transformer
+from caffe_compat.layers.transformation import make_transformer
 from caffe_compat.net import Net
 from caffe_compat.proto import caffe_pb2
 from caffe_compat.prototxt.deploy import with_inputs

@@ -12,10 +12,10 @@ from typing import overload
 import numpy as np
 
 from caffe_compat.arrays import IntArray
-from caffe_compat.data.batches import load_index
 from caffe_compat.data.database import LMDB, Reader, open_database
 from caffe_compat.data.group import SourceInfo, check_databases, read_group, side_file
 from caffe_compat.data.key_table import KeyTable
+from caffe_compat.data.reading_order import load_index
 from caffe_compat.data.record_keys import path_of_key
 from caffe_compat.datasets import layout
 from caffe_compat.datasets.label_database import read_labels
