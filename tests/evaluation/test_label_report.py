@@ -53,6 +53,10 @@ def rows_of(case: ScoringCase) -> list[dict]:
 def test_numbers_are_those_of_the_scores(case: ScoringCase) -> None:
     content, rows = gather(read_scores(case.folder / "labels.parquet")), rows_of(case)
     assert content.records == len(rows) and content.with_clean_label == len(case.scored) - len(rows) > 0
+    both = [(clean, noisy) for clean, noisy in zip(case.clean, case.noisy, strict=True) if clean >= 0 and noisy >= 0]
+    assert content.clean_differs == sum(clean != noisy for clean, noisy in both) > 0
+    share = f"{content.clean_differs / len(both):.1%} of their noisy labels are wrong"
+    assert share in (case.folder / "report.html").read_text(encoding="utf-8")
     assert content.expected_wrong == pytest.approx(sum(row["p_wrong"] for row in rows))
     assert content.before.tolist() == [sum(row["noisy"] == label for row in rows) for label in range(CLASSES)]
     assert content.after.tolist() == [sum(row["suggested"] == label for row in rows) for label in range(CLASSES)]

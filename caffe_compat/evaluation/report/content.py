@@ -94,7 +94,7 @@ class Content:
     """Everything in the report. Its records are those without a clean label.
 
     Attributes:
-        records: how many; with_clean_label: those left out.
+        records: how many; with_clean_label: those left out, and clean_differs: how many of these labels are wrong.
         expected_wrong: the sum of p_wrong.
         truth_seen: records whose truth is known but was in the training as their clean label.
         types_of_images, types: (3,) mean of p(z|x), and of the posterior of z; zeros where there is no record.
@@ -107,6 +107,7 @@ class Content:
     confusion: FloatArray
     records: int
     with_clean_label: int
+    clean_differs: int
     truth_seen: int
     expected_wrong: float
     types_of_images: FloatArray
@@ -136,6 +137,7 @@ def gather(scores: ScoresFile) -> Content:
         confusion=np.array(scores.info.confusion),
         records=int(used.sum()),
         with_clean_label=int((~used).sum()),
+        clean_differs=int((columns["clean"] != columns["noisy"])[~used].sum()),
         truth_seen=int((columns["truth"][~used] >= 0).sum()),
         expected_wrong=float(columns["p_wrong"][used].sum(dtype=np.float64)),
         types_of_images=image_types.sum(0) / max(1, len(noisy)),

@@ -62,7 +62,9 @@ def _head(content: Content) -> str:
     shown = "".join(f'<div class="tile"><b>{number}</b><span>{text}</span></div>' for number, text in tiles)
     left_out = (
         f"<p class='soft'>{content.with_clean_label:,} more images have a noisy label and were trained with a clean "
-        "one; they are left out of this page.</p>"
+        "one; they are left out of this page. "
+        f"{share_of(content.clean_differs, content.with_clean_label)} of their noisy labels are wrong: about as many "
+        "as of all, if these images were drawn at random.</p>"
         if content.with_clean_label
         else ""
     )
