@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from caffe_compat.cli.common import DONE, Parser, command
@@ -12,7 +13,7 @@ from caffe_compat.data.imageset import ImageFormat, image_datum
 from caffe_compat.datasets import layout
 from caffe_compat.datasets.clothing1m.building import RECIPES, build
 from caffe_compat.datasets.clothing1m.checking import usable
-from caffe_compat.datasets.clothing1m.lists import read_lists
+from caffe_compat.datasets.clothing1m.lists import image_file, read_lists
 from caffe_compat.datasets.clothing1m.problems import report
 from caffe_compat.datasets.contents import write_contents
 from caffe_compat.datasets.output_folder import output_folder
@@ -70,5 +71,4 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _image_path(args: argparse.Namespace) -> Callable[[str], Path]:
-    images = args.images or args.root / "images"
-    return lambda key: images / key.removeprefix("images/")
+    return partial(image_file, args.images or args.root / "images")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from caffe_compat.datasets.clothing1m.lists import (
     TRAIN,
     VAL,
     Lists,
+    image_file,
     key_list_file,
     lists_folder,
     read_lists,
@@ -34,7 +36,7 @@ def check_clothing1m(subject: Subject, findings: Findings) -> None:
     folder = lists_folder(subject.folder)
     images = subject.images or subject.folder / "images"
     read, bad_lines = read_lists(subject.folder)
-    lists, bad_keys = usable(read, lambda key: images / key.removeprefix("images/"))
+    lists, bad_keys = usable(read, partial(image_file, images))
     for problem in (*bad_lines, *bad_keys):
         findings.add(problem.kind, *_places(folder, problem))
     for name, keys in lists.keys.items():
@@ -43,7 +45,7 @@ def check_clothing1m(subject: Subject, findings: Findings) -> None:
     _count(lists, findings)
     if subject.read_images:
         places = _listed(folder, lists)
-        decode_listed(places, lambda key: images / key.removeprefix("images/"), subject.processes, findings)
+        decode_listed(places, partial(image_file, images), subject.processes, findings)
 
 
 def _places(folder: Path, problem: Problem) -> Iterator[Place]:

@@ -53,6 +53,11 @@ def lists_folder(root: Path) -> Path:
     raise DataError(expected_got(f"{NOISY_LABELS} in it, or in annotations/", "neither"), path=str(root))
 
 
+def image_file(images: Path, key: str) -> Path:
+    """Where the image of ``key`` is: ``images`` is the folder that the keys begin with, under any name."""
+    return images / key.removeprefix("images/")
+
+
 def read_lists(root: Path, noisy_list: Path | None = None) -> tuple[Lists, list[Problem]]:
     """Read the text files in ``root`` or ``root/annotations``; lines without a usable label come as problems.
 

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from caffe_compat.data.image_list import read_list
-from caffe_compat.datasets.clothing1m.lists import NOISY_TRAIN, TEST, TRAIN, VAL, key_list_file, lists_folder
+from caffe_compat.datasets.clothing1m.lists import (
+    NOISY_TRAIN,
+    TEST,
+    TRAIN,
+    VAL,
+    image_file,
+    key_list_file,
+    lists_folder,
+)
 from caffe_compat.errors import DataError
 
 
@@ -45,7 +53,7 @@ def clothing1m_sides(root: Path, images: Path | None = None) -> tuple[Side, Side
     folder, pictures = lists_folder(root), images or root / "images"
 
     def path_of(key: str) -> str:
-        return str(pictures / key.removeprefix("images/"))
+        return str(image_file(pictures, key))
 
     clean = [(key_list_file(name), key) for name in (TRAIN, VAL, TEST) for key in _keys(folder / key_list_file(name))]
     noisy = [(key_list_file(NOISY_TRAIN), key) for key in _keys(folder / key_list_file(NOISY_TRAIN))]
