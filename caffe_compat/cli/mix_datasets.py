@@ -18,7 +18,7 @@ from caffe_compat.datasets.additions import move_to_clean
 from caffe_compat.datasets.databases import image_reader
 from caffe_compat.datasets.image_database import ImageDatabase
 from caffe_compat.datasets.mix_recipe import MixRecipe
-from caffe_compat.datasets.mixing import ALL_LABELS, mix, write_mix, write_mix_over
+from caffe_compat.datasets.mixing import ALL_LABELS, Mix, mix, write_mix, write_mix_over
 from caffe_compat.datasets.output_folder import output_folder
 from caffe_compat.datasets.pairs import read_noise_types, read_noisy_labels
 from caffe_compat.datasets.samples import NO_LABEL, Samples
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     labels = [name for name in ALL_LABELS if args.truth_labels or name != layout.MIXED_TRUTH_LABELS]
     recipe = MixRecipe(args.clean_ratio, noisy_labels_of_clean=args.noisy_labels_of_clean is not None)
     with output_folder(args.out, args.force, _replaced(args)) as folder:
-        mixed = mix(*_samples(args), recipe, np.random.default_rng(args.seed))
+        mixed = _mix(args, recipe)
         if args.image_root is not None:
             read_image = image_reader(args.image_root, _image_format(args))
             write_mix(folder, mixed, read_image, args.materialise, labels)
@@ -91,6 +91,14 @@ def _replaced(args: argparse.Namespace) -> list[str]:
 def _image_format(args: argparse.Namespace) -> ImageFormat:
     resized = (args.resize_height, args.resize_width) if args.resize_height else None
     return ImageFormat(size=resized, encoding=args.encode_type)
+
+
+def _mix(args: argparse.Namespace, recipe: MixRecipe) -> Mix:
+    clean, noisy = _samples(args)
+    try:
+        return mix(clean, noisy, recipe, np.random.default_rng(args.seed))
+    except DataError as exc:
+        raise DataError(exc.problem, path=f"{args.clean} and {args.noisy}") from exc
 
 
 def _samples(args: argparse.Namespace) -> tuple[Samples, Samples]:

@@ -185,7 +185,8 @@ def fails(lists: Path, capsys: pytest.CaptureFixture[str], *options: str) -> str
 def test_an_image_in_both_lists(lists: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with open(lists / "noisy.txt", "a") as file:
         file.write("shop/c 3, red.png 1\n")
-    assert "1 image(s) are in the clean and in the noisy list" in fails(lists, capsys)
+    said = fails(lists, capsys)
+    assert f"{lists}/clean.txt and {lists}/noisy.txt: 1 image(s) are in the clean and in the noisy list" in said
 
 
 @pytest.mark.parametrize("label", ["-1", "x"])
