@@ -32,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     pairs = read_decisions(files, args.names)
     if not pairs:
         raise DataError(f"no decision in {len(files)} list(s): the column `decision` is empty", path=args.lists[0])
+    args.out.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(args.out) as part:
         write_pairs(part, pairs)
     changed = sum(clean != noisy for _, clean, noisy in pairs)

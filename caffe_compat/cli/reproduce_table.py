@@ -107,8 +107,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         _check_folder(args.out, "nothing has been trained there")
     else:
         _check_folder(args.data, f"{recipe.make_data} makes one")
-        args.out.mkdir(parents=True, exist_ok=True)
+        chain.look_for_files(seeds, args.stages)
     confusion = _confusion(chain)
+    args.out.mkdir(parents=True, exist_ok=True)
     problem = "" if args.table_only else _run(chain, seeds, args.stages)
     report(chain, seeds, confusion)
     if problem:

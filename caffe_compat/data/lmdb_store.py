@@ -74,20 +74,12 @@ class _Environment:
     def __init__(self, path: str, checked: _Checked | None) -> None:
         self._pid = os.getpid()
         check_meta_pages(path)
-        self._environment = self._open_when_free(path)
-        self.checked = self._begin(path, checked)
-
-    @staticmethod
-    def _open_when_free(path: str) -> lmdb.Environment:
-        """A reader dropped in the middle of a read ahead keeps its environment until that read has ended."""
-        last_try = time.monotonic() + _MOST_SECONDS_OF_A_READ
-        while True:
-            try:
-                return lmdb.open(path, readonly=True, lock=False)
-            except lmdb.Error as exc:
-                if "already open" not in str(exc) or time.monotonic() > last_try:
-                    raise
-            _closed_one.wait(0.01)  # lets others inside meanwhile, who close it
+        self._environment = lmdb.open(path, readonly=True, lock=False)
+        try:
+            self.checked = self._begin(path, checked)
+        except BaseException:
+            self._environment.close()  # the exception may live, and this object with it
+            raise
 
     def _begin(self, path: str, checked: _Checked | None) -> _Checked:
         """Take the latest tree, which has been checked or is now. Pages that change meanwhile call for another try."""
@@ -127,13 +119,21 @@ class _Environment:
         Raises: DataError, lmdb.Error.
         """
         name = os.path.realpath(path)
-        found = cls._open.get(name)
-        if found is not None and not found.is_current():
-            found.close()
-            found = None
-        if found is None:
-            found = cls._open[name] = _Environment(path, checked)
-        return found
+        last_try = time.monotonic() + _MOST_SECONDS_OF_A_READ
+        while True:
+            found = cls._open.get(name)
+            if found is not None and found.is_current():
+                return found
+            if found is not None:
+                found.close()
+            try:
+                found = cls._open[name] = _Environment(path, checked)
+                return found
+            except lmdb.Error as exc:
+                # A reader dropped in the middle of a read ahead keeps its environment until that read has ended.
+                if "already open" not in str(exc) or time.monotonic() > last_try:
+                    raise
+            _closed_one.wait(0.01)  # lets others inside meanwhile, who close it, or open it again for all
 
 
 class LmdbReader:
@@ -152,11 +152,11 @@ class LmdbReader:
     """
 
     can_be_shared = True  # by worker processes
+    _shared: _Environment | None = None
+    _cursor: lmdb.Cursor | None = None
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
-        self._shared: _Environment | None = None
-        self._cursor: lmdb.Cursor | None = None
         self._position = -1
         self._keys: KeyTable | None = None
         self._checked = _check_database(self.path)

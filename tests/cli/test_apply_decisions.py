@@ -233,3 +233,16 @@ def test_additions_that_do_not_fit(tmp_path: Path, capsys: pytest.CaptureFixture
     assert mix_datasets([*lists, "--image_root", ".", "--clean_additions", str(tmp_path / "additions.csv")]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_class_names_elsewhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "decisions.csv").write_text("key,noisy,suggested,decision\na.jpg,0,1,vest\n")
+    (tmp_path / "classes.txt").write_text("coat\nvest\n")
+    out = tmp_path / "new" / "additions.csv"
+    command = [str(tmp_path / "decisions.csv"), "--out", str(out), "--names"]
+    (tmp_path / "none.txt").write_text("")
+    assert main([*command, str(tmp_path / "none.txt")]) == 2
+    assert "none.txt: expected class names, one a line, got an empty file" in capsys.readouterr().err
+    assert not out.parent.exists()
+    assert main([*command, str(tmp_path / "classes.txt")]) == 0
+    assert list(read_pairs(out, 2)) == [("a.jpg", 1, 0)]

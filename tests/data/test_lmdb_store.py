@@ -9,6 +9,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import lmdb
@@ -192,6 +193,36 @@ def test_a_process_born_during_a_read_can_read(tmp_path: Path) -> None:
 
 def read_in_worker(path: Path, number: int) -> None:
     assert LmdbReader(path).key(number) == b"%08d" % number
+
+
+def test_all_who_waited_for_a_database_share_it(tmp_path: Path) -> None:
+    path = write_labels(tmp_path / "db", [0, 1, 2])
+    held = lmdb.open(str(path), readonly=True, lock=False)
+    threading.Timer(0.3, held.close).start()
+    with ThreadPoolExecutor(3) as threads:
+        began = time.monotonic()
+        readers = list(threads.map(LmdbReader, [path] * 3))
+        assert [len(reader) for reader in readers] == [3, 3, 3] and time.monotonic() - began < 5
+
+
+def test_a_failure_whose_exception_is_kept_does_not_hold_the_database(tmp_path: Path) -> None:
+    path = write_labels(tmp_path / "db", list(range(2000)))
+    content = bytearray((path / "data.mdb").read_bytes())
+    for page in range(2, len(content) // 4096):
+        content[page * 4096 : page * 4096 + 4096] = b"\xff" * 4096
+    (path / "data.mdb").write_bytes(content)
+    kept = []
+    for _ in range(2):
+        began = time.monotonic()
+        with pytest.raises(DataError, match="damaged") as caught:
+            LmdbReader(path)
+        kept.append(caught)
+        assert time.monotonic() - began < 5
+
+
+def test_a_path_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(TypeError):
+        LmdbReader(None)  # and nothing about __del__ on stderr, which pytest would make a warning
 
 
 class SlowToGo:

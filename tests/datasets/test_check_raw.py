@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import struct
 import zlib
 from collections.abc import Callable
@@ -203,6 +204,15 @@ def test_blank_lines_are_where_they_are(lists: tuple[str, str]) -> None:
     path = Path(lists[1])
     path.write_text(f"\n{path.read_text()} \r\n{clothing_key(20)} 2\n\n\n")
     assert check_lists(lists) == {"blank_line": [f"{path}:1", f"{path}:8"]}
+
+
+def test_lists_without_a_label(lists: tuple[str, str]) -> None:
+    path = Path(lists[1])
+    path.write_text("".join(f"{line.split()[0]} -1\n" for line in path.read_text().splitlines()))
+    found = check_lists(lists)
+    assert found["empty_split"] == [f"{path}: no label in it"] and len(found["label_of_none"]) == 6
+    path.write_bytes(codecs.BOM_UTF8 + b"\n")
+    assert check_lists(lists) == {"byte_order_mark": [f"{path}:1"], "empty_split": [str(path)]}
 
 
 def test_a_byte_order_mark(lists: tuple[str, str]) -> None:

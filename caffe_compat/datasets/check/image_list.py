@@ -46,6 +46,7 @@ def _read(path: str, findings: Findings) -> list[Listed]:
     if lines and lines[0].startswith(codecs.BOM_UTF8):
         findings.add("byte_order_mark", Place(path, 1))
         lines[0] = lines[0].removeprefix(codecs.BOM_UTF8)
+        lines = lines if lines != [b""] else []
     for number, line in enumerate(lines):
         if not line.strip():
             findings.add("blank_line", Place(path, number + 1))
@@ -67,6 +68,8 @@ def _read(path: str, findings: Findings) -> list[Listed]:
     findings.add("broken_line", *broken.values())
     if not lines:
         findings.add("empty_split", Place(path))
+    elif entries and all(entry.label == NO_LABEL for entry in entries):
+        findings.add("empty_split", Place(path, detail="no label in it"))
     return entries
 
 

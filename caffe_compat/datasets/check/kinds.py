@@ -37,12 +37,12 @@ KINDS = {
         PROBLEM, "label(s) out of range", "labels count from 0 and end before the number of classes"
     ),
     "label_of_none": Kind(
-        WARNING, "line(s) with the label -1", "label or delete them: convert_imageset stores them, importers stop there"
+        PROBLEM, "line(s) with the label -1", "label or delete them: convert_imageset stores them, importers stop there"
     ),
     "byte_order_mark": Kind(
         PROBLEM,
         "list(s) that begin with a byte order mark",
-        "save them without one: it would be a part of the first path",
+        "save them without one: tools stop there, and Caffe takes it for a part of the first path",
     ),
     "conflicting_label": Kind(PROBLEM, "key(s) labelled a second time, differently", "keep one line a key"),
     "unlabelled_key": Kind(PROBLEM, "listed key(s) without a label", "label them or take them out of the list"),

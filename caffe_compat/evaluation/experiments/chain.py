@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,14 +65,10 @@ class Chain:
 
         Args:
             stages: only these, and what they need; None: all.
-        Raises: DataError where a data folder lacks what their nets read; CaffeCompatError where the output folder holds
-            results of other settings or data, or another process trains there; StageFailed.
+        Raises: CaffeCompatError where the output folder holds results of other settings or data, or another process
+            trains there; StageFailed.
         """
-        every = [stage.name for stage in self.recipe.stages]
-        wanted = every if stages is None else self.recipe.with_needs(list(stages))
-        runnable = set(wanted) - set(self.left_out())
-        for seed in seeds:
-            self._look_for_files(seed, runnable)
+        runnable = self._runnable(stages)
         for seed in seeds:
             for job in self.jobs(seed):
                 if job.stage.name in runnable and self.finished(job) is None:
@@ -80,14 +76,26 @@ class Chain:
                     with locked(job.lock_file) as lock:
                         self._run_stage(job, lock)
 
-    def _look_for_files(self, seed: int, stages: Collection[str]) -> None:
-        """Whether all is there that the stages still to be run read: it shall not be missed after hours of others."""
-        jobs = [job for job in self.jobs(seed) if job.stage.name in stages and self.finished(job) is None]
-        absent = [name for name in files_read(self.recipe, [job.stage.name for job in jobs])
-                  if not (data_folder(self.data, seed) / name).exists()]  # fmt: skip
-        if absent:
-            problem = f"nets of the recipe read {', '.join(absent)}, not there; {self.recipe.make_data} makes a folder"
-            raise DataError(problem, path=str(data_folder(self.data, seed)))
+    def look_for_files(self, seeds: Sequence[int], stages: Sequence[str] | None = None) -> None:
+        """Whether all is there that :meth:`run` will read: it shall not be missed after hours of training.
+
+        Raises: DataError where a data folder lacks something; CaffeCompatError as :meth:`run`.
+        """
+        runnable = self._runnable(stages)
+        for seed in seeds:
+            to_run = [
+                job.stage.name for job in self.jobs(seed) if job.stage.name in runnable and not self.finished(job)
+            ]
+            folder = data_folder(self.data, seed)
+            if absent := [name for name in files_read(self.recipe, to_run) if not (folder / name).exists()]:
+                remedy = f"{self.recipe.make_data} makes a folder"
+                raise DataError(f"nets of the recipe read {', '.join(absent)}, not there; {remedy}", path=str(folder))
+
+    def _runnable(self, stages: Sequence[str] | None) -> set[str]:
+        """The stages asked for and those that they need, without those that are left out."""
+        every = [stage.name for stage in self.recipe.stages]
+        wanted = every if stages is None else self.recipe.with_needs(list(stages))
+        return set(wanted) - set(self.left_out())
 
     def finished(self, job: Job) -> Result | None:
         """The job's result, or None where it is still to be run.

@@ -10,10 +10,9 @@ import torch
 
 from caffe_compat.arrays import FloatArray, IntArray
 from caffe_compat.data.database import open_database
-from caffe_compat.datasets import layout
 from caffe_compat.errors import DataError
 from caffe_compat.evaluation.experiments.edits import data_layers
-from caffe_compat.evaluation.experiments.jobs import Job, recipe_messages, replace_root
+from caffe_compat.evaluation.experiments.jobs import ESTIMATED_OVER, Job, recipe_messages, replace_root
 from caffe_compat.evaluation.experiments.progress import Progress
 from caffe_compat.evaluation.experiments.recipes import Transition, TransitionKind
 from caffe_compat.label_noise.transitions import anchor_transition, gold_transition
@@ -26,12 +25,9 @@ from caffe_compat.weights import write_blobproto_file
 def write_estimated_transition(job: Job, transition: Transition, device: torch.device, progress: Progress) -> None:
     """Write ``job.transition_file``, (1, 1, L, L) indexed [noisy, true], from the net of ``transition.stage``."""
     noisy_net = job.earlier(transition.stage)
-    if transition.kind is TransitionKind.GOLD:
-        p_noisy, true = predictions(noisy_net, layout.CLEAN_TRAIN, device, progress)
-        matrix = gold_transition(p_noisy, true)
-    else:
-        p_noisy, _ = predictions(noisy_net, layout.MIXED_IMAGES, device, progress)
-        matrix = anchor_transition(p_noisy)
+    p_noisy, labels = predictions(noisy_net, ESTIMATED_OVER[transition.kind], device, progress)
+    gold = transition.kind is TransitionKind.GOLD
+    matrix = gold_transition(p_noisy, labels) if gold else anchor_transition(p_noisy)
     write_blobproto_file(job.transition_file, matrix[np.newaxis, np.newaxis])
 
 

@@ -12,11 +12,14 @@ from google.protobuf.message import Message
 
 from caffe_compat.datasets import layout
 from caffe_compat.errors import PrototxtError
-from caffe_compat.evaluation.experiments.recipes import Recipe, Stage
+from caffe_compat.evaluation.experiments.recipes import Recipe, Stage, TransitionKind
 from caffe_compat.files import atomic_path
 from caffe_compat.proto import caffe_pb2
 from caffe_compat.prototxt import read_net, read_solver, to_text
 from caffe_compat.repository import REPOSITORY
+
+# The images that a net of the noisy labels is asked about to estimate the matrix.
+ESTIMATED_OVER = {TransitionKind.GOLD: layout.CLEAN_TRAIN, TransitionKind.ANCHORS: layout.MIXED_IMAGES}
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,7 @@ def files_read(recipe: Recipe, stages: Collection[str] | None = None) -> list[st
         net = recipe_messages(stage)[1]
         if stage.transition is not None:
             _read_transition(net, Path("estimated when it is needed"))
+            names.add(ESTIMATED_OVER[stage.transition.kind])
         names.update(PurePosixPath(text).name for text in _strings(net) if text.startswith(f"{recipe.data_root}/"))
     return sorted(names)
 

@@ -33,12 +33,13 @@ def draw_training(panels: Mapping[str, Mapping[str, Sequence[Points]]]) -> Any:
         for method, runs in lines.items():
             _draw_line(axes, method, runs, methods.index(method))
         axes.set_ylabel(label)
-        if trained := [value for runs in lines.values() for run in runs for at, value in run.items() if at > 0]:
+        values = [value for runs in lines.values() for run in runs for at, value in run.items() if at > 0]
+        if trained := [value for value in values if np.isfinite(value)]:  # a loss that diverged has no place
             margin = _MARGIN * (max(trained) - min(trained)) or _MARGIN
             axes.set_ylim(min(trained) - margin, max(trained) + margin)
     all_axes[-1].set_xlabel("iteration")
     handles = {label: line for axes in all_axes for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    columns = max(1, _LEGEND_WIDTH // max(len(label) for label in handles))
+    columns = max(1, _LEGEND_WIDTH // max(map(len, handles), default=_LEGEND_WIDTH))
     figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=columns)
     return figure
 

@@ -43,7 +43,9 @@ def read_decisions(files: Iterable[Path], names: Path | None = None) -> list[Pai
     """
     decided: dict[str, tuple[str, int, int]] = {}
     for file in files:
-        for place, (key, clean, noisy) in _decisions(file, _names_beside(file) if names is None else read_names(names)):
+        for place, (key, clean, noisy) in _decisions(
+            file, _class_names(_names_beside(file) if names is None else names)
+        ):
             first = decided.setdefault(key, (place, clean, noisy))
             if first[1:] != (clean, noisy):
                 problem = (
@@ -82,9 +84,15 @@ def _label(text: str, names: Sequence[str], place: str, field: str) -> int:
     raise DataError(expected_got(wanted, repr(text)), path=place, field=field)
 
 
-def _names_beside(file: Path) -> list[str]:
+def _class_names(path: Path) -> list[str]:
+    if not (names := read_names(path)):
+        raise DataError(expected_got("class names, one a line", "an empty file"), path=str(path))
+    return names
+
+
+def _names_beside(file: Path) -> Path:
     names = file.parent / layout.NAMES
     if not names.is_file():
         problem = f"no {layout.NAMES} beside it, as score_labels --lists writes it; --names says where it is"
         raise DataError(problem, path=str(file))
-    return read_names(names)
+    return names

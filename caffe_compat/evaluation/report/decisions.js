@@ -7,13 +7,17 @@
   const figures = [...section.querySelectorAll("figure[data-key]")];
   const store = `caffe_compat decisions ${section.dataset.report}`;
   const decided = new Map(); // key -> label
+  let isKept = true;
 
   const keep = () => {
-    try { localStorage.setItem(store, JSON.stringify([...decided])); } catch { /* a browser that stores nothing */ }
+    try { localStorage.setItem(store, JSON.stringify([...decided])); } catch { isKept = false; }
   };
 
   const stored = () => {
-    try { return JSON.parse(localStorage.getItem(store)) ?? []; } catch { return []; }
+    try {
+      const found = JSON.parse(localStorage.getItem(store));
+      return Array.isArray(found) ? found.filter(Array.isArray) : [];
+    } catch { return []; }
   };
 
   const offerOthers = (select) => {
@@ -33,6 +37,7 @@
       isOther &&= !pressed;
     }
     const select = figure.querySelector(".decide select");
+    select.hidden = names.length <= 2; // there is no other class
     if (isOther) offerOthers(select);
     select.value = isOther ? label : "";
     figure.classList.toggle("decided", label !== undefined);
@@ -41,7 +46,8 @@
   const count = () => {
     const changed = figures.filter(({ dataset }) => decided.has(dataset.key) && decided.get(dataset.key) !== dataset.given);
     const numbers = `${changed.length} changed, ${decided.size - changed.length} confirmed`;
-    bar.querySelector("output").textContent = `${decided.size} of ${figures.length} images decided: ${numbers}`;
+    const hint = isKept ? "" : " (this browser does not keep them: download them before you close the page)";
+    bar.querySelector("output").textContent = `${decided.size} of ${figures.length} images decided: ${numbers}${hint}`;
     bar.hidden = decided.size === 0;
   };
 
@@ -49,8 +55,8 @@
     if (label === undefined) decided.delete(figure.dataset.key);
     else decided.set(figure.dataset.key, label);
     show(figure);
-    count();
     keep();
+    count();
   };
 
   const quoted = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);

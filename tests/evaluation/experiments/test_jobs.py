@@ -5,9 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from caffe_compat.datasets import layout
 from caffe_compat.evaluation.experiments import edits
 from caffe_compat.evaluation.experiments.catalogue import RECIPES
-from caffe_compat.evaluation.experiments.jobs import Job, data_folder, recipe_messages, replace_root, resolved_texts
+from caffe_compat.evaluation.experiments.jobs import (
+    Job,
+    data_folder,
+    files_read,
+    recipe_messages,
+    replace_root,
+    resolved_texts,
+)
 from caffe_compat.proto import caffe_pb2
 from caffe_compat.prototxt import parse_text, to_text
 
@@ -93,3 +101,11 @@ def test_last_snapshot_is_the_one_of_the_highest_iteration(tmp_path):
     for iteration in (90, 100, 20):
         (this.folder / f"clean_iter_{iteration}.solverstate").touch()
     assert this.last_snapshot() == this.folder / "clean_iter_100.solverstate"
+
+
+def test_matrices_are_estimated_over_files_that_are_read_too():
+    recipe = RECIPES["demo_all"]
+    assert layout.CLEAN_TRAIN in files_read(recipe, ["glc"])
+    assert layout.TRANSITION in files_read(recipe, ["bottom_up"]) and layout.TRANSITION not in files_read(
+        recipe, ["glc"]
+    )

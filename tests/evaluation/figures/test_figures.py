@@ -150,6 +150,13 @@ def test_a_panel_is_as_high_as_what_comes_after_the_start():
     assert figure.axes[0].get_ylim() == pytest.approx((0.9, 3.1))
 
 
+def test_a_loss_that_diverged_has_no_place():
+    runs = [{5: 3.0, 10: float("nan"), 15: float("inf"), 20: 1.0}]
+    figure = draw_training({"loss": {"ours": runs}, "nothing": {"ours": [{5: float("nan")}, {10: 1.0}]}})
+    assert figure.axes[0].get_ylim() == pytest.approx((0.9, 3.1))
+    draw_training({"loss": {"ours": [{5: 1.0}, {10: 1.0}]}})  # no iteration that both have: no line, no legend
+
+
 def test_no_two_of_a_dozen_methods_look_alike():
     styles = [line_style(number) for number in range(12)]
     for key in ("marker", "color"):
