@@ -106,6 +106,5 @@ def test_last_snapshot_is_the_one_of_the_highest_iteration(tmp_path):
 def test_matrices_are_estimated_over_files_that_are_read_too():
     recipe = RECIPES["demo_all"]
     assert layout.CLEAN_TRAIN in files_read(recipe, ["glc"])
-    assert layout.TRANSITION in files_read(recipe, ["bottom_up"]) and layout.TRANSITION not in files_read(
-        recipe, ["glc"]
-    )
+    assert layout.TRANSITION in files_read(recipe, ["bottom_up"])
+    assert layout.TRANSITION not in files_read(recipe, ["glc"])
