@@ -5,135 +5,25 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import threading
-import time
-import weakref
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import lmdb
 
 from caffe_compat.data.group import SIDE_FILE, Group, write_group
 from caffe_compat.data.key_table import KeyTable
-from caffe_compat.data.lmdb_pages import check_meta_pages, check_tree
+from caffe_compat.data.lmdb_environment import CheckedTree, Environment, closed_one, inside_lmdb
 from caffe_compat.data.writing import Records, commits, new_folder, same_key
 from caffe_compat.errors import DataError
 
 logger = logging.getLogger("caffe_compat")
 
-_MOST_SECONDS_OF_A_READ = 10.0
-_MOST_TRIES = 10  # to check a database into which another process writes
 _FIRST_MAP_SIZE = 64 * 2**20
 _MAX_STEPS, _FEW_STEPS = 4096, 16  # how far the cursor walks rather than make, or use, the table of keys
 _HOW_TO_MAKE_ONE = (
     "tools/convert_imageset.py makes an image database and tools/convert_labelset.py a label database from a list; "
     "tools/import_cifar10n.py, import_clothing1m.py and make_demo_data.py make all databases of a data set"
 )
-
-
-# Held by whoever is inside LMDB, and by whoever forks: a process that is born while a thread of its parent is there
-# would wait for that thread, which it does not have, when it closes the environment it inherited. Born while one is
-# being closed, it would never see it closed.
-_inside_lmdb = threading.RLock()
-_closed_one = threading.Condition(_inside_lmdb)
-os.register_at_fork(
-    before=_inside_lmdb.acquire, after_in_parent=_inside_lmdb.release, after_in_child=_inside_lmdb.release
-)
-
-
-@dataclass(frozen=True)
-class _Checked:
-    """A tree of pages that was checked (see ``lmdb_pages``): of which file, at which state, and its records."""
-
-    device: int
-    inode: int
-    modified_ns: int
-    transaction: int
-    entries: int
-
-    @staticmethod
-    def key_of(path: str, transaction: int) -> tuple[int, int, int, int]:
-        status = os.stat(os.path.join(path, "data.mdb"))
-        return status.st_dev, status.st_ino, status.st_mtime_ns, transaction
-
-    def is_of(self, key: tuple[int, int, int, int]) -> bool:
-        return (self.device, self.inode, self.modified_ns, self.transaction) == key
-
-
-class _Environment:
-    """The one open LMDB environment of a database in this process; LMDB forbids a second one.
-
-    All its readers share one transaction, whose tree of pages has been checked. Without a lock file no writer knows of
-    it: the writer leaves that tree alone while it commits once more and while it writes what comes after that. So the
-    environment is given up, and the new tree checked, as soon as another process has committed.
-    """
-
-    _open: weakref.WeakValueDictionary[str, _Environment] = weakref.WeakValueDictionary()
-
-    def __init__(self, path: str, checked: _Checked | None) -> None:
-        self._pid = os.getpid()
-        check_meta_pages(path)
-        self._environment = lmdb.open(path, readonly=True, lock=False)
-        try:
-            self.checked = self._begin(path, checked)
-        except BaseException:
-            self._environment.close()  # the exception may live, and this object with it
-            raise
-
-    def _begin(self, path: str, checked: _Checked | None) -> _Checked:
-        """Take the latest tree, which has been checked or is now. Pages that change meanwhile call for another try."""
-        for _ in range(_MOST_TRIES):
-            self._transaction = self._environment.begin()
-            number = self._transaction.id()
-            key = _Checked.key_of(path, number)
-            if checked is not None and checked.is_of(key):
-                return checked
-            try:
-                return _Checked(*key, check_tree(path, number).entries)
-            except DataError:
-                if self._last_transaction() == number:
-                    raise
-        raise DataError("another process writes into it all the time; wait until that has ended", path=path)
-
-    def _last_transaction(self) -> int:
-        return int(self._environment.info()["last_txnid"])
-
-    def cursor(self) -> lmdb.Cursor:
-        return self._transaction.cursor()
-
-    def is_current(self) -> bool:
-        """Whether it belongs to this process and no other one has committed since it was opened."""
-        return self._pid == os.getpid() and self._last_transaction() == self.checked.transaction
-
-    def close(self) -> None:
-        self._pid = -1
-        self._environment.close()
-
-    @classmethod
-    def of(cls, path: str, checked: _Checked | None = None) -> _Environment:
-        """The environment of ``path``, in place of one that a worker process inherited or that is out of date.
-
-        Args:
-            checked: what need not be checked again.
-        Raises: DataError, lmdb.Error.
-        """
-        name = os.path.realpath(path)
-        last_try = time.monotonic() + _MOST_SECONDS_OF_A_READ
-        while True:
-            found = cls._open.get(name)
-            if found is not None and found.is_current():
-                return found
-            if found is not None:
-                found.close()
-            try:
-                found = cls._open[name] = _Environment(path, checked)
-                return found
-            except lmdb.Error as exc:
-                # A reader dropped in the middle of a read ahead keeps its environment until that read has ended.
-                if "already open" not in str(exc) or time.monotonic() > last_try:
-                    raise
-            _closed_one.wait(0.01)  # lets others inside meanwhile, who close it, or open it again for all
 
 
 class LmdbReader:
@@ -152,7 +42,7 @@ class LmdbReader:
     """
 
     can_be_shared = True  # by worker processes
-    _shared: _Environment | None = None
+    _shared: Environment | None = None
     _cursor: lmdb.Cursor | None = None
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -193,20 +83,20 @@ class LmdbReader:
 
     def close(self) -> None:
         """Close this reader's view of the database; reading again opens it again."""
-        with _inside_lmdb:
+        with inside_lmdb:
             if self._cursor is not None:
                 self._cursor.close()
             self._cursor, self._shared = None, None
-            _closed_one.notify_all()
+            closed_one.notify_all()
 
     def __del__(self) -> None:
         """The environment goes with its last reader, in whichever thread, and under the lock."""
-        if _inside_lmdb is not None:  # as it is when Python ends
+        if inside_lmdb is not None:  # as it is when Python ends
             self.close()
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[lmdb.Cursor]:
-        with _inside_lmdb:
+        with inside_lmdb:
             try:
                 yield self._open_cursor()
             except lmdb.Error as exc:
@@ -214,7 +104,7 @@ class LmdbReader:
 
     def _open_cursor(self) -> lmdb.Cursor:
         if self._cursor is None or self._shared is None or not self._shared.is_current():
-            self._shared = _Environment.of(self.path, self._checked)
+            self._shared = Environment.of(self.path, self._checked)
             self._checked = self._shared.checked
             self._cursor = self._shared.cursor()
             self._position = -1
@@ -241,7 +131,7 @@ class LmdbReader:
         return cursor
 
 
-def _check_database(path: str) -> _Checked:
+def _check_database(path: str) -> CheckedTree:
     """What is there, or DataError."""
     data = Path(path) / "data.mdb"
     if not data.exists() and (Path(path) / "CURRENT").exists():
@@ -251,8 +141,8 @@ def _check_database(path: str) -> _Checked:
     if not data.exists():
         raise DataError(f"no LMDB database there (no {data}); {_HOW_TO_MAKE_ONE}", path=path)
     try:
-        with _inside_lmdb:
-            checked = _Environment.of(path).checked
+        with inside_lmdb:
+            checked = Environment.of(path).checked
     except lmdb.Error as exc:
         raise DataError(f"not an LMDB database ({exc}); {_HOW_TO_MAKE_ONE}", path=path) from exc
     if checked.entries == 0:

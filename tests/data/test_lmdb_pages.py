@@ -17,7 +17,7 @@ import pytest
 from damage import damaged, survey
 from databases import pixels, records, write_labels
 
-from caffe_compat.data import lmdb_store
+from caffe_compat.data import lmdb_environment
 from caffe_compat.data.datum import decode_datum, encode_datum, label_datum, parse_datum
 from caffe_compat.data.lmdb_pages import check_meta_pages, check_tree
 from caffe_compat.data.lmdb_store import LmdbReader, write_database
@@ -341,7 +341,7 @@ def test_pages_are_checked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     def again(*_: object) -> None:
         raise AssertionError("checked again")
 
-    monkeypatch.setattr(lmdb_store, "check_tree", again)
+    monkeypatch.setattr(lmdb_environment, "check_tree", again)
     before = reader.read_all(range(3))
     reader.close()
     assert reader.read_all(range(3)) == before

@@ -16,7 +16,7 @@ import lmdb
 import pytest
 from databases import GOLDEN_RUN, records, write_labels
 
-from caffe_compat.data import lmdb_store
+from caffe_compat.data import lmdb_environment, lmdb_store
 from caffe_compat.data.datum import label_datum
 from caffe_compat.data.group import Group, describe, read_group, side_file
 from caffe_compat.data.lmdb_store import LmdbReader, write_database
@@ -60,7 +60,7 @@ def test_readers_share_a_database_and_travel(tmp_path: Path) -> None:
 
 
 def opened_by(path: Path) -> int:
-    return lmdb_store._Environment.of(str(path))._pid
+    return lmdb_environment.Environment.of(str(path))._pid
 
 
 def test_a_child_process_opens_for_itself_what_the_parent_has_open(tmp_path: Path) -> None:
@@ -241,7 +241,7 @@ class SlowToGo:
 def test_a_process_born_while_another_thread_drops_the_last_reader_can_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lmdb_store, "_MOST_SECONDS_OF_A_READ", 2.0)
+    monkeypatch.setattr(lmdb_environment, "_MOST_SECONDS_OF_A_READ", 2.0)
     path = write_labels(tmp_path / "db", [4, 5])
     readers = [LmdbReader(path)]
     readers[0].read(0)
