@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import os
 import time
@@ -21,7 +22,7 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler, Subset
 from caffe_compat.cli.common import Parser, not_negative, positive
 from caffe_compat.datasets import layout
 from caffe_compat.datasets.torch_datasets import LabelledDataset, MixedDataset
-from caffe_compat.errors import DataError
+from caffe_compat.errors import CaffeCompatError, DataError
 from caffe_compat.label_noise import mean_over_ranks
 from caffe_compat.weights import read_blobproto_file
 
@@ -41,17 +42,33 @@ def parser(description: str) -> Parser:
     options.add_argument("--pretrain_iterations", type=positive, default=250, help="of each stage before the last")
     options.add_argument("--iterations", type=positive, default=450, help="of the last stage: all losses together")
     options.add_argument("--batch_size", type=positive, default=100, help="images a step, on all ranks together")
-    options.add_argument("--lr", type=float, default=0.05, help="highest rate of the one-cycle schedule")
+    options.add_argument("--lr", type=_rate, default=0.05, help="highest rate of the one-cycle schedule")
     options.add_argument("--normalization", choices=("batch", "labelled"), default="batch", help="divisor of a loss")
     options.add_argument("--depth", type=int, choices=tuple(BLOCKS), default=10, help="layers of the ResNet")
     options.add_argument("--width", type=positive, default=16, help="channels of its first stage; a true ResNet has 64")
     options.add_argument("--amp", action="store_true", help="the nets in bfloat16")
     options.add_argument("--compile", action="store_true", help="torch.compile the nets and the losses")
-    options.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    options.add_argument("--device", type=_device, default="cuda" if torch.cuda.is_available() else "cpu")
     options.add_argument("--workers", type=not_negative, default=0, help="processes that read images")
     options.add_argument("--display", type=positive, default=50, help="iterations from one line to the next")
     options.add_argument("--seed", type=int, default=1)
     return options
+
+
+def _rate(text: str) -> float:
+    """An argparse type."""
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
+    return value
+
+
+def _device(text: str) -> torch.device:
+    """An argparse type."""
+    try:
+        return torch.device(text)
+    except RuntimeError:
+        raise argparse.ArgumentTypeError(f"expected a device such as cpu, cuda or cuda:1, got {text}") from None
 
 
 @dataclass(frozen=True)
@@ -71,9 +88,9 @@ class Run:
 def start(options: Any) -> Run:
     """Seed, and join the other processes if torchrun started this one: NCCL on GPUs, Gloo on CPUs."""
     torch.manual_seed(options.seed)
-    device = torch.device(options.device)
+    device: torch.device = options.device
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise SystemExit("--device cuda: no CUDA device can be used here")
+        raise CaffeCompatError("no CUDA device can be used here", field="--device")
     if "LOCAL_RANK" not in os.environ:
         return Run(options, device)
     if device.type == "cuda":

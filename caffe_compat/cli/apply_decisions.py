@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,8 +28,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, metavar="CSV", help="key,clean,noisy of the decided images")
     parser.add_argument("--force", action="store_true", help="overwrite what exists")
     args = parser.parse_args(argv)
-    refuse_existing([args.out], args.force)
     files = list_files(args.lists)
+    refuse_existing([args.out], args.force, [*files, args.names])
+    if any(os.path.realpath(args.out.parent) == os.path.realpath(folder) for folder in args.lists):
+        raise DataError("lies among the lists, where it would be read as one the next time", path=str(args.out))
     pairs = read_decisions(files, args.names)
     if not pairs:
         raise DataError(f"no decision in {len(files)} list(s): the column `decision` is empty", path=args.lists[0])

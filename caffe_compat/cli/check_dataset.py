@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -97,6 +99,19 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error("expected DIR or --list, one of the two")
     if bool(args.list) != (args.root is not None):
         parser.error("--list and --root go together")
+    if len({os.path.realpath(path) for path in args.list}) < len(args.list):
+        parser.error("--list: a list is given twice")
+    if args.report is not None and args.report.is_file() and not _is_report(args.report):
+        parser.error(f"--report: expected a new file or an earlier report, got {args.report}")
     if args.report is not None and (args.report.is_dir() or not args.report.parent.is_dir()):
         parser.error(f"--report: expected a file in a folder that is there, got {args.report}")
     return args
+
+
+def _is_report(path: Path) -> bool:
+    from caffe_compat.datasets.check.report import FORMAT
+
+    try:
+        return bool(json.loads(path.read_text(encoding="utf-8"))["format"] == FORMAT)
+    except (OSError, ValueError, TypeError, KeyError):
+        return False

@@ -106,13 +106,22 @@ def number_from(least: int, text: str, wanted: str) -> int:
     raise argparse.ArgumentTypeError(f"expected {wanted}, got {text}")
 
 
-def refuse_existing(outputs: Iterable[str | Path | None], force: bool) -> None:
+def refuse_existing(
+    outputs: Iterable[str | Path | None], force: bool, inputs: Iterable[str | Path | None] = ()
+) -> None:
     """Of files to be written (None: not asked for), before any work is done for them.
 
-    Raises: CaffeCompatError naming the first one that exists, unless ``force`` is given.
+    Raises: CaffeCompatError naming the first one that exists, unless ``force`` is given; and, even then, one that is
+        among ``inputs`` or is to be written twice.
     """
+    seen = {os.path.realpath(path) for path in inputs if path is not None}
     for path in outputs:
-        if path is not None and os.path.exists(path) and not force:
+        if path is None:
+            continue
+        if os.path.realpath(path) in seen:
+            raise CaffeCompatError("is an input, or named for two outputs: choose another name", path=os.fspath(path))
+        seen.add(os.path.realpath(path))
+        if os.path.exists(path) and not force:
             raise CaffeCompatError("exists; --force overwrites it", path=os.fspath(path))
 
 
@@ -131,7 +140,9 @@ def command(main: Main) -> Callable[..., int]:
         try:
             return main(argv)
         except SystemExit as ending:  # argparse: --help, a wrong command line
-            return ending.code if isinstance(ending.code, int) else DONE
+            if isinstance(ending.code, str):
+                return _report(ending.code, WRONG_USAGE)
+            return ending.code or DONE
         except _INPUT_ERRORS as exc:
             return _report("\n".join(filter(None, (_text(exc), hint(exc)))), WRONG_USAGE)
         except OSError as exc:

@@ -25,10 +25,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", metavar="JSON", type=Path, help="write the numbers there, too")
     parser.add_argument("--force", action="store_true", help="overwrite what exists")
     args = parser.parse_args(argv)
-    refuse_existing([args.out], args.force)
+    refuse_existing([args.out], args.force, [args.scores])
     result = compare_with_cleanlab(read_scores(args.scores))
     print("\n".join(_table(result)))
     if args.out is not None:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(args.out) as part:
             made = {"machine": machine(), "versions": versions("cleanlab", "pyarrow")}
             part.write_text(json.dumps(result | made, indent=1) + "\n", encoding="utf-8")

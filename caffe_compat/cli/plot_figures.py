@@ -15,6 +15,8 @@ from caffe_compat.datasets.image_database import ImageDatabase
 from caffe_compat.errors import CaffeCompatError, DataError
 from caffe_compat.evaluation.experiments.catalogue import RECIPES
 from caffe_compat.evaluation.experiments.jobs import data_folder
+from caffe_compat.evaluation.experiments.own_recipe import own_recipe
+from caffe_compat.evaluation.experiments.recipes import Recipe
 from caffe_compat.evaluation.figures.calibration import Claim, draw_calibration
 from caffe_compat.evaluation.figures.choosing import choose_records
 from caffe_compat.evaluation.figures.confusion_estimate import draw_confusion_estimate
@@ -60,13 +62,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--recipe", choices=sorted(RECIPES), help="whose rows to draw, where --results holds several recipes' stages"
     )
+    parser.add_argument("--nets", type=Path, metavar="DIR", help="instead: the nets of your own that --results are of")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the pictures")
     args = parser.parse_args(argv)
     if not (args.data or args.scores or args.results):
         parser.error("nothing to draw: give --data, --scores or --results")
-    if args.recipe and not args.results:
-        parser.error("--recipe needs --results")
-    inputs = _Inputs(args.data, args.scores, args.results, args.recipe)
+    if (args.recipe or args.nets) and not args.results:
+        parser.error("--recipe and --nets need --results")
+    if args.recipe and args.nets:
+        parser.error("expected --recipe or --nets, got both")
+    own = own_recipe(args.nets) if args.nets else None
+    inputs = _Inputs(args.data, args.scores, args.results, args.recipe, own)
     left_out = []
     for name, draw in _FIGURES.items():
         try:
@@ -87,8 +93,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 class _Inputs:
     """What the command line gives, read once, when the first figure asks for it."""
 
-    def __init__(self, data: Path | None, scores: Sequence[Path], results: Path | None, recipe: str | None) -> None:
-        self._data, self._scores, self._results, self._recipe = data, scores, results, recipe
+    def __init__(
+        self,
+        data: Path | None,
+        scores: Sequence[Path],
+        results: Path | None,
+        recipe: str | None,
+        own: Recipe | None = None,
+    ) -> None:
+        self._data, self._scores, self._results, self._recipe, self._own = data, scores, results, recipe, own
 
     @cached_property
     def folder(self) -> Path:
@@ -135,7 +148,7 @@ class _Inputs:
     def training(self) -> Any:
         if self._results is None:
             raise LeftOut("it needs --results")
-        if not (panels := read_training(self._results, self._recipe)):
+        if not (panels := read_training(self._results, self._recipe, self._own)):
             raise LeftOut("no stage of a row has finished")
         return panels
 

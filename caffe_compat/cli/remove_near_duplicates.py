@@ -69,9 +69,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
             f"--{name}", metavar="BITS", type=int, choices=range(bits + 1), default=getattr(Thresholds, name),
             help=f"differing bits of {bits} {meaning}",
         )  # fmt: skip
-    parser.add_argument("--correlation", type=float, default=Thresholds.correlation,
+    parser.add_argument("--correlation", type=_correlation, default=Thresholds.correlation,
                         help="correlation, laid over each other, that makes a candidate one too")  # fmt: skip
-    parser.add_argument("--least_correlation", type=float, default=Thresholds.least_correlation,
+    parser.add_argument("--least_correlation", type=_correlation, default=Thresholds.least_correlation,
                         help="correlation that a candidate near by --fine has to have at least")  # fmt: skip
     parser.add_argument("--keep_same", action="store_true",
                         help="noisy images that are clean ones, the very same file, stay: for tools/import_dataset.py, "
@@ -79,7 +79,17 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--within_noisy", action="store_true", help="also report clusters inside the noisy list")
     parser.add_argument("--processes", type=positive, default=cores(), help="that hash and compare")
     args = parser.parse_args(argv)
+    if args.fine > args.candidate:
+        parser.error(f"--fine: expected at most --candidate, {args.candidate}, got {args.fine}")
     lists = (args.clean, args.clean_root, args.noisy, args.noisy_root)
     if not (all(part is None for part in lists) if args.folder else all(part is not None for part in lists)):
         parser.error("expected ROOT, or --clean, --clean_root, --noisy and --noisy_root")
     return args
+
+
+def _correlation(text: str) -> float:
+    """An argparse type; what is above 1 no pair reaches."""
+    value = float(text)
+    if not -1 <= value:
+        raise argparse.ArgumentTypeError(f"expected a number from -1, got {text}")
+    return value

@@ -23,6 +23,7 @@ from caffe_compat.evaluation.figures.saving import save_figure
 from caffe_compat.evaluation.figures.training import draw_training
 from caffe_compat.evaluation.figures.training_results import Panels, training_panels
 from caffe_compat.files import atomic_path
+from caffe_compat.weights import read_layers
 
 DEFAULT_RECIPE = "clothing1m"
 
@@ -103,11 +104,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     chain = Chain(recipe, args.data, args.out, args.gpu, args.pretrained)
     if args.pretrained is not None and not args.pretrained.is_file():
         raise DataError("--pretrained: no such file", path=str(args.pretrained))
+    if args.pretrained is not None and not any(stage.pretrained for stage in recipe.stages):
+        parser.error(f"--pretrained: no stage of recipe {recipe.name} starts from such weights")
+    if not args.table_only and args.stages and set(args.stages) <= set(chain.left_out()):
+        parser.error(f"--stages {' '.join(args.stages)}: start from weights that --pretrained gives")
     if args.table_only:
         _check_folder(args.out, "nothing has been trained there")
     else:
         _check_folder(args.data, f"{recipe.make_data} makes one")
         chain.look_for_files(seeds, args.stages)
+        if args.pretrained is not None:
+            read_layers(args.pretrained)  # found out before the first training if they are no weights
     confusion = _confusion(chain)
     args.out.mkdir(parents=True, exist_ok=True)
     problem = "" if args.table_only else _run(chain, seeds, args.stages)
@@ -183,6 +190,9 @@ def _choices(parser: Parser, given: Sequence[str]) -> dict[str, str]:
     for text in given:
         if "=" not in text:
             parser.error(f"--switch: expected D=CHOICE, got {text!r}")
+    numbers = [text.partition("=")[0] for text in given]
+    if len(set(numbers)) < len(numbers):
+        parser.error("--switch: one is given twice")
     return {number: choice for number, _, choice in (text.partition("=") for text in given)}
 
 

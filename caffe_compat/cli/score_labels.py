@@ -106,7 +106,7 @@ def _check(parser: Parser, args: argparse.Namespace) -> None:
 
 
 def _refuse_existing(args: argparse.Namespace) -> None:
-    refuse_existing([args.out, args.csv, args.report], args.force)
+    refuse_existing([args.out, args.csv, args.report], args.force, [args.scores, args.truth, args.names])
     for folder in (args.lists, args.export_cleanlab):
         if folder is not None and Path(folder).exists():
             raise DataError("exists; remove it, or name another folder", path=folder)

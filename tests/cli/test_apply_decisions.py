@@ -201,13 +201,13 @@ def test_a_row_without_a_key_column_is_refused(tmp_path: Path, capsys: pytest.Ca
     (tmp_path / "names.txt").write_text("coat\nvest\n")
     (tmp_path / "0_1.csv").write_text("noisy,decision,key\n1,0\n")
     assert main([str(tmp_path / "0_1.csv"), "--out", str(tmp_path / "out.csv")]) == 2
-    assert "0_1.csv:2: key: expected the key of an image, got ''" in capsys.readouterr().err
+    assert "0_1.csv:2: expected 3 fields, as the header, got fewer" in capsys.readouterr().err
 
 
 def test_names_in_another_encoding(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "names.txt").write_bytes("coat\nMäntel\n".encode("latin-1"))
     (tmp_path / "0_1.csv").write_text("key,noisy,decision\na.png,1,0\n")
-    assert main([str(tmp_path), "--out", str(tmp_path / "out.csv")]) == 2
+    assert main([str(tmp_path), "--out", str(tmp_path / "new/out.csv")]) == 2
     assert "names.txt:2: expected UTF-8, got the byte 0xe4" in capsys.readouterr().err
 
 
@@ -246,3 +246,23 @@ def test_class_names_elsewhere(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert not out.parent.exists()
     assert main([*command, str(tmp_path / "classes.txt")]) == 0
     assert list(read_pairs(out, 2)) == [("a.jpg", 1, 0)]
+
+
+def test_nothing_that_is_read_is_written_over(case: ScoringCase, capsys: pytest.CaptureFixture[str]) -> None:
+    lists = case.folder / "lists"
+    decide(lists, lambda row: row["noisy"])
+    one = next(lists.glob("*_*.csv"))
+    before = one.read_text(encoding="utf-8-sig")
+    assert main([str(lists), "--out", str(one), "--force"]) == 2
+    assert "is an input, or named for two outputs" in capsys.readouterr().err
+    assert main([str(lists), "--out", str(lists / "additions.csv")]) == 2
+    assert "lies among the lists" in capsys.readouterr().err
+    assert one.read_text(encoding="utf-8-sig") == before
+
+
+@pytest.mark.parametrize(("row", "got"), [("a.jpg,0,1,1,9", "more"), ("a.jpg,0", "fewer")])
+def test_rows_of_another_length(tmp_path: Path, capsys: pytest.CaptureFixture[str], row: str, got: str) -> None:
+    (tmp_path / "names.txt").write_text("coat\nvest\n")
+    (tmp_path / "list.csv").write_text(f"key,noisy,suggested,decision\n{row}\n")
+    assert main([str(tmp_path / "list.csv"), "--out", str(tmp_path / "out.csv")]) == 2
+    assert f"list.csv:2: expected 4 fields, as the header, got {got}" in capsys.readouterr().err

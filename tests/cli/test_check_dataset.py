@@ -192,3 +192,20 @@ def test_a_recipe_is_about_made_folders(tmp_path: Path, capsys: pytest.CaptureFi
     assert main([str(tmp_path / "root"), "--no_images", "--recipe", "clothing1m"]) == 2
     wanted = "--recipe: expected a made data folder, got a folder laid out as Clothing1M is"
     assert wanted in capsys.readouterr().err
+
+
+def test_a_report_replaces_nothing_but_a_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_clothing1m(tmp_path / "root")
+    file = tmp_path / "report.json"
+    file.write_text('{"mine": 1}')
+    assert main([str(tmp_path / "root"), "--no_images", "--report", str(file)]) == 2
+    assert f"--report: expected a new file or an earlier report, got {file}" in capsys.readouterr().err
+    file.unlink()
+    for _ in range(2):
+        assert main([str(tmp_path / "root"), "--no_images", "--report", str(file)]) == 0
+
+
+def test_a_list_given_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.txt").write_text("a.jpg 0\n")
+    assert main(["--list", str(tmp_path / "a.txt"), f"{tmp_path}/./a.txt", "--root", "x/"]) == 2
+    assert "--list: a list is given twice" in capsys.readouterr().err

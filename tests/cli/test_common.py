@@ -98,3 +98,12 @@ def test_help_shows_the_defaults_that_say_something(capsys: pytest.CaptureFixtur
 def test_numbers_that_are_none(kind: Callable[[str], int], text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match=rf"^expected a number .* got {text}$"):
         kind(text)
+
+
+def test_a_program_that_ends_itself_with_words_has_failed(capsys: pytest.CaptureFixture[str]) -> None:
+    @command
+    def main(argv: object = None) -> int:
+        raise SystemExit("no such device")
+
+    assert main() == 2
+    assert capsys.readouterr().err == "no such device\n"

@@ -206,7 +206,7 @@ def test_stages_that_recipes_share(tmp_path, results, capsys, unsaved):
     assert read_training(results, "demo") == {}  # stages of the same names, but others
     argv = ["--results", str(results), "--out", str(tmp_path / "out")]
     assert main(argv) == 2
-    assert "or --recipe, got cifar10n, cifar10n_ablations" in capsys.readouterr().err
+    assert "or --recipe or --nets, got cifar10n, cifar10n_ablations" in capsys.readouterr().err
     assert main([*argv, "--recipe", "cifar10n"]) == 0
     assert "training.png" in capsys.readouterr().out
 
@@ -239,7 +239,7 @@ def test_wrong_input(tmp_path, data, scores, results, capsys, monkeypatch):
     out = tmp_path / "out"
     for argv, message in (
         ([], "nothing to draw: give --data, --scores or --results"),
-        (["--data", str(data), "--recipe", "demo"], "--recipe needs --results"),
+        (["--data", str(data), "--recipe", "demo"], "--recipe and --nets need --results"),
         (["--data", str(tmp_path / "none")], "none: no such folder"),
         (
             ["--data", str(data)],

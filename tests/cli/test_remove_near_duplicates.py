@@ -195,3 +195,18 @@ def test_wrong_usage(lists: list[str], tmp_path: Path, capsys: pytest.CaptureFix
     assert main([*lists, "--out", str(tmp_path / "out"), "--coarse", "65"]) == 2
     assert main([*lists, "--out", str(tmp_path)]) == 2
     assert "exists already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--correlation", "nan"], "--correlation: expected a number from -1, got nan"),
+        (["--least_correlation", "-5"], "--least_correlation: expected a number from -1, got -5"),
+        (["--fine", "90"], "--fine: expected at most --candidate, 80, got 90"),
+    ],
+)
+def test_thresholds_that_cannot_be_meant(
+    lists: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], message: str
+) -> None:
+    assert main([*lists, "--out", str(tmp_path / "out"), *options]) == 2
+    assert message in capsys.readouterr().err

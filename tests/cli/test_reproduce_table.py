@@ -35,3 +35,27 @@ def test_nets_are_not_overruled_by_the_default(tmp_path: Path, capsys: pytest.Ca
 def test_several_gpus_would_change_the_batches(several: str, capsys: pytest.CaptureFixture[str]):
     assert main(["--data", "d", "--out", "o", "--gpu", several]) == 2
     assert f"argument --gpu: expected the number of one GPU, got '{several}'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--recipe", "clothing1m", "--stages", "ours"], "--stages ours: start from weights that --pretrained gives"),
+        (
+            ["--recipe", "demo", "--pretrained", "FILE"],
+            "--pretrained: no stage of recipe demo starts from such weights",
+        ),
+        (["--switch", "D2=paper", "--switch", "D2=release"], "--switch: one is given twice"),
+        (["--recipe", "clothing1m", "--pretrained", "FILE"], "weights.txt: "),
+    ],
+)
+def test_what_cannot_be_meant(
+    tmp_path: Path, tiny_data, capsys: pytest.CaptureFixture[str], options: list[str], message: str
+) -> None:
+    file = tmp_path / "weights.txt"
+    file.write_text("no weights")
+    data = tiny_data("own", classes=14, size=32)
+    given = [str(file) if option == "FILE" else option for option in options]
+    assert main(["--data", str(data), "--out", str(tmp_path / "out"), *given]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -112,10 +112,19 @@ def recipe_messages(stage: Stage) -> tuple[caffe_pb2.SolverParameter, caffe_pb2.
     solver, path = read_solver(REPOSITORY / stage.solver)
     if not solver.net:
         raise PrototxtError("a recipe's solver names its net here", path=path, field="net")
-    net, _ = read_net(REPOSITORY / solver.net)
+    net, _ = read_net(_net_file(stage, solver.net))
     for edit in stage.edits:
         edit(solver, net)
     return solver, net
+
+
+def _net_file(stage: Stage, net: str) -> Path:
+    """A repository's solver names its net from there; one elsewhere from where it is used, or it lies beside it."""
+    solver = Path(stage.solver)
+    if not solver.is_absolute():
+        return REPOSITORY / net
+    beside = solver.with_name(Path(net).name)
+    return beside if beside.exists() else Path(net)
 
 
 def files_read(recipe: Recipe, stages: Collection[str] | None = None) -> list[str]:

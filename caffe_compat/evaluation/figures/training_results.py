@@ -14,7 +14,7 @@ from caffe_compat.evaluation.experiments.training_log import TrainingLog
 Panels = dict[str, dict[str, list[dict[int, float]]]]  # {axis label: {method: the points of each seed, by iteration}}
 
 
-def read_training(folder: Path, name: str | None = None) -> Panels:
+def read_training(folder: Path, name: str | None = None, own: Recipe | None = None) -> Panels:
     """The panels of a recipe's results: an output folder of ``reproduce_table``, or one of docs/results.
 
     The latter has no logs, so no training loss.
@@ -22,6 +22,7 @@ def read_training(folder: Path, name: str | None = None) -> Panels:
     Args:
         name: the recipe's, whose stages may have been run for another one that shares them; None: the one that all
             results are of.
+        own: a recipe that is not in the catalogue (``own_recipe``), in the place of ``name``.
     Returns an empty dict where no stage of a row has finished.
     Raises: DataError if there is no result, or of several recipes without ``name``, or of one that is not known.
     """
@@ -29,10 +30,11 @@ def read_training(folder: Path, name: str | None = None) -> Panels:
     results = {file: read_result_file(file) for file in files}
     recipes = sorted({result.recipe for result in results.values()})
     chosen = recipes[0] if name is None and len(recipes) == 1 else name
-    if not recipes or chosen not in RECIPES:
-        wanted = f"results of one recipe ({', '.join(sorted(RECIPES))}) in seed_<n>/<stage>/result.json, or --recipe"
+    if own is None and (not recipes or chosen not in RECIPES):
+        where = "in seed_<n>/<stage>/result.json, or --recipe or --nets"
+        wanted = f"results of one recipe ({', '.join(sorted(RECIPES))}) {where}"
         raise DataError(expected_got(wanted, ", ".join(recipes) or "none"), path=str(folder))
-    recipe = RECIPES[chosen]
+    recipe = own or RECIPES[str(chosen)]
     stages = {stage.name: stage for stage in recipe.stages}
     return training_panels(
         recipe,

@@ -65,6 +65,11 @@ def _decisions(file: Path, names: Sequence[str]) -> Iterator[tuple[str, Pair]]:
             wanted = f"a list with the columns {', '.join(_NEEDED)}"
             raise DataError(expected_got(wanted, f"none called {', '.join(missing)}"), path=f"{file}:1")
         for row in reader:
+            if None in row or None in row.values():
+                fields = f"{len(reader.fieldnames or ())} fields, as the header"
+                raise DataError(
+                    expected_got(fields, "more" if None in row else "fewer"), path=f"{file}:{reader.line_num}"
+                )
             if text := (row[DECISION] or "").strip():
                 place = f"{file}:{reader.line_num}"
                 key = row["key"] or ""

@@ -80,3 +80,14 @@ def test_images_smaller_than_the_crop(tmp_path: Path, tiny_data: MakeData, capsy
     assert make_nets([str(data), str(tmp_path / "nets")]) == 2
     assert f"{data}: expected images of at least 56 x 56, which its nets crop, got 32 x 32" in capsys.readouterr().err
     assert not (tmp_path / "nets").exists()
+
+
+def test_nets_are_found_from_any_folder(tmp_path: Path, tiny_data: MakeData, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = tiny_data("own", classes=CLASSES, size=32)
+    nets = write(tmp_path, data, "cifar10")
+    for path in nets.glob("*_solver.prototxt"):  # as `make_nets nets` writes them from the folder that nets lies in
+        path.write_text(path.read_text().replace(str(nets), nets.name))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    for stage in own_recipe(nets).stages:
+        assert recipe_messages(stage)[1].layer
