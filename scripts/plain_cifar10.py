@@ -172,6 +172,8 @@ def main() -> None:
     parser.add_argument("--momentum", choices=("caffe", "pytorch"), default="caffe", help="what it does at a drop")
     parser.add_argument("--clean_only", action="store_true", help="the first of the three trainings alone")
     args = parser.parse_args()
+    if args.start is not None and not args.start.is_file():
+        parser.error(f"--start: no such file: {args.start}")
     args.out.parent.mkdir(parents=True, exist_ok=True)
     caffe = args.momentum == "caffe"
     torch.manual_seed(1000 + args.seed)
