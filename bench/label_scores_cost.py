@@ -21,6 +21,7 @@ from process_cost import process_cost
 from caffe_compat import Net
 from caffe_compat.data.datum import encode_datum, label_datum
 from caffe_compat.data.lmdb_store import write_database
+from caffe_compat.data.record_keys import image_key, label_key
 from caffe_compat.machine import machine, versions
 from caffe_compat.weights import write_blobproto_file
 
@@ -48,12 +49,12 @@ def images(rows: int) -> Iterator[tuple[bytes, bytes]]:
     rng = np.random.default_rng(0)
     for number in range(rows):
         path = f"images/{number % 10}/{number % 100:02d}/{number},{3 * number}.jpg"
-        yield b"%08d_%s" % (number, path.encode()), encode_datum(rng.integers(0, 256, (3, 4, 4), np.uint8))
+        yield image_key(number, path), encode_datum(rng.integers(0, 256, (3, 4, 4), np.uint8))
 
 
 def labels(rows: int) -> Iterator[tuple[bytes, bytes]]:
     drawn = np.random.default_rng(1).integers(0, CLASSES, rows)
-    return ((b"%08d" % number, label_datum(label)) for number, label in enumerate(drawn.tolist()))
+    return ((label_key(number), label_datum(label)) for number, label in enumerate(drawn.tolist()))
 
 
 def write_net(folder: Path) -> None:

@@ -19,7 +19,7 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, Subset
 
-from caffe_compat.cli.common import Parser, not_negative, positive
+from caffe_compat.cli.common import Parser, not_negative, positive, real_number
 from caffe_compat.datasets import layout
 from caffe_compat.datasets.torch_datasets import LabelledDataset, MixedDataset
 from caffe_compat.errors import CaffeCompatError, DataError
@@ -57,10 +57,7 @@ def parser(description: str) -> Parser:
 
 def _rate(text: str) -> float:
     """An argparse type."""
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
-    return value
+    return real_number(text, lambda value: 0 < value < float("inf"), "a number above 0")
 
 
 def _device(text: str) -> torch.device:

@@ -106,6 +106,14 @@ def number_from(least: int, text: str, wanted: str) -> int:
     raise argparse.ArgumentTypeError(f"expected {wanted}, got {text}")
 
 
+def real_number(text: str, fits: Callable[[float], bool], wanted: str) -> float:
+    """For argparse types: the number that ``text`` is, if it ``fits``; else an error that says so."""
+    with contextlib.suppress(ValueError):
+        if fits(value := float(text)):
+            return value
+    raise argparse.ArgumentTypeError(f"expected {wanted}, got {text}")
+
+
 def refuse_existing(
     outputs: Iterable[str | Path | None], force: bool, inputs: Iterable[str | Path | None] = ()
 ) -> None:
@@ -114,15 +122,20 @@ def refuse_existing(
     Raises: CaffeCompatError naming the first one that exists, unless ``force`` is given; and, even then, one that is
         among ``inputs`` or is to be written twice.
     """
-    seen = {os.path.realpath(path) for path in inputs if path is not None}
-    for path in outputs:
-        if path is None:
-            continue
-        if os.path.realpath(path) in seen:
+    taken = [path for path in inputs if path is not None]
+    for path in (path for path in outputs if path is not None):
+        if any(_same_file(path, other) for other in taken):
             raise CaffeCompatError("is an input, or named for two outputs: choose another name", path=os.fspath(path))
-        seen.add(os.path.realpath(path))
+        taken.append(path)
         if os.path.exists(path) and not force:
             raise CaffeCompatError("exists; --force overwrites it", path=os.fspath(path))
+
+
+def _same_file(one: str | Path, other: str | Path) -> bool:
+    """Whether the two name one file, which need not be there."""
+    if os.path.exists(one) and os.path.exists(other):
+        return os.path.samefile(one, other)
+    return os.path.realpath(one) == os.path.realpath(other)
 
 
 def command(main: Main) -> Callable[..., int]:

@@ -38,7 +38,7 @@ keeps its name. Where several inputs have a layer, its number says which is mean
 def main(argv: Sequence[str] | None = None) -> int:
     args = _parse(argv)
     *inputs, output = args.files
-    _check_output(output, inputs, args.force)
+    refuse_existing([output], args.force, inputs)
     if _is_mean(output):
         return _convert_mean(inputs, output)
     net = read_net(os.fspath(args.model))[0] if args.model else None
@@ -103,12 +103,6 @@ def _rename(text: str) -> Rename:
     if found is None:
         raise argparse.ArgumentTypeError(f"expected SRC=DST or N:SRC=DST, got {text!r} (the files come before --map)")
     return Rename(found["source"], found["target"], int(found["input"]) if found["input"] else None)
-
-
-def _check_output(output: str, inputs: Sequence[str], force: bool) -> None:
-    if any(os.path.exists(path) and os.path.exists(output) and os.path.samefile(path, output) for path in inputs):
-        raise WeightsError("is an input: choose another name for the output", path=output)
-    refuse_existing([output], force)
 
 
 def _report(merged: Merged, model: str | None) -> list[str]:

@@ -7,16 +7,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import fields, replace
 
-from caffe_compat.cli.common import Parser
+from caffe_compat.cli.common import Parser, real_number
 from caffe_compat.datasets.mix_recipe import MixRecipe
 
 
 def ratio(text: str) -> float:
     """A clean ratio: a number >= 0, or ``none`` for 0."""
-    value = 0.0 if text.lower() == "none" else float(text)
-    if not 0 <= value < math.inf:
-        raise argparse.ArgumentTypeError(f"expected a number >= 0 or none, got {text!r}")
-    return value
+    if text.lower() == "none":
+        return 0.0
+    return real_number(text, lambda value: 0 <= value < math.inf, "a number >= 0 or none")
 
 
 def add_output_options(parser: Parser) -> None:

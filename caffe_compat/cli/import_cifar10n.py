@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from caffe_compat.cli.common import DONE, Parser, command
+from caffe_compat.cli.common import DONE, Parser, command, real_number
 from caffe_compat.cli.dataset_options import add_output_options, add_recipe_options, chosen_recipe
 from caffe_compat.datasets import layout
 from caffe_compat.datasets.cifar10n.building import RECIPES, Options, build
@@ -75,9 +75,7 @@ def _options(args: argparse.Namespace) -> Options:
 
 
 def _probability(text: str) -> float:
-    if not 0 <= (value := float(text)) <= 1:
-        raise argparse.ArgumentTypeError(f"expected a number in [0, 1], got {text}")
-    return value
+    return real_number(text, lambda value: 0 <= value <= 1, "a number in [0, 1]")
 
 
 def _quality(text: str) -> int:

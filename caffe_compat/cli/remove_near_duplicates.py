@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from caffe_compat.cli.common import DONE, Parser, command, positive
+from caffe_compat.cli.common import DONE, Parser, command, positive, real_number
 from caffe_compat.datasets.near_duplicates.hashing import COARSE_BITS, FINE_BITS
 from caffe_compat.datasets.near_duplicates.thresholds import Thresholds
 from caffe_compat.machine import cores
@@ -89,7 +89,4 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _correlation(text: str) -> float:
     """An argparse type; what is above 1 no pair reaches."""
-    value = float(text)
-    if not -1 <= value:
-        raise argparse.ArgumentTypeError(f"expected a number from -1, got {text}")
-    return value
+    return real_number(text, lambda value: value >= -1, "a number from -1")

@@ -140,8 +140,8 @@ def _run(chain: Chain, seeds: Sequence[int], stages: Sequence[str] | None) -> st
 
 def report(chain: Chain, seeds: Sequence[int], confusion: str) -> None:
     """Print the table, ``confusion`` below it, and write it and the curves into the output folder."""
-    results = {(job.stage.name, seed): chain.finished(job) for seed in seeds for job in chain.jobs(seed)}
-    finished = {key: result for key, result in results.items() if result is not None}
+    runs = [(job, chain.finished(job)) for seed in seeds for job in chain.jobs(seed)]
+    finished = {(job.stage.name, job.seed): result for job, result in runs if result is not None}
     left_out = [name for name in chain.left_out() if name not in {stage for stage, _ in finished}]
     table = Table(chain.recipe, finished, seeds, left_out)
     markdown = table.markdown() + confusion
@@ -150,15 +150,7 @@ def report(chain: Chain, seeds: Sequence[int], confusion: str) -> None:
             part.write_text(text)
     print(markdown)
     print(f"Logs, weights and results: {chain.out}/seed_<n>/<stage>/; this table: {chain.out}/table.md, table.json")
-    panels = training_panels(
-        chain.recipe,
-        (
-            (finished[at], job.log_file)
-            for seed in seeds
-            for job in chain.jobs(seed)
-            if (at := (job.stage.name, seed)) in finished
-        ),
-    )
+    panels = training_panels(chain.recipe, ((result, job.log_file) for job, result in runs if result is not None))
     if panels:
         _draw_curves(panels, chain.out)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -124,7 +124,7 @@ def _net_file(stage: Stage, net: str) -> Path:
     if not solver.is_absolute():
         return REPOSITORY / net
     beside = solver.with_name(Path(net).name)
-    return beside if beside.exists() else Path(net)
+    return beside if beside.exists() and not Path(net).exists() else Path(net)
 
 
 def files_read(recipe: Recipe, stages: Collection[str] | None = None) -> list[str]:
@@ -134,12 +134,18 @@ def files_read(recipe: Recipe, stages: Collection[str] | None = None) -> list[st
         stages: only the nets of these; None: all.
     """
     names: set[str] = set()
+
+    def note(text: str) -> str:
+        if text.startswith(f"{recipe.data_root}/"):
+            names.add(PurePosixPath(text).name)
+        return text
+
     for stage in recipe.stages if stages is None else map(recipe.stage, stages):
         net = recipe_messages(stage)[1]
         if stage.transition is not None:
             _read_transition(net, Path("estimated when it is needed"))
             names.add(ESTIMATED_OVER[stage.transition.kind])
-        names.update(PurePosixPath(text).name for text in _strings(net) if text.startswith(f"{recipe.data_root}/"))
+        _map_strings(net, note)
     return sorted(names)
 
 
@@ -174,24 +180,19 @@ def _read_transition(net: caffe_pb2.NetParameter, path: Path) -> None:
 
 def replace_root(message: Message, old: str, new: str) -> None:
     """In every string of ``message`` that is a path below ``old``, put ``new`` in its place."""
+    _map_strings(message, lambda text: _moved(text, old, new))
+
+
+def _map_strings(message: Message, function: Callable[[str], str]) -> None:
+    """Put ``function`` of it in the place of every string, those of messages inside included."""
     for field, value in message.ListFields():
         if field.message_type is not None:
             for item in [value] if isinstance(value, Message) else value:
-                replace_root(item, old, new)
+                _map_strings(item, function)
         elif isinstance(value, str):
-            setattr(message, field.name, _moved(value, old, new))
+            setattr(message, field.name, function(value))
         elif field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
-            value[:] = [_moved(item, old, new) for item in value]
-
-
-def _strings(message: Message) -> Iterator[str]:
-    """All values of string fields, those of messages inside included."""
-    for field, value in message.ListFields():
-        for item in value if field.is_repeated else [value]:
-            if isinstance(item, Message):
-                yield from _strings(item)
-            elif isinstance(item, str):
-                yield item
+            value[:] = [function(item) for item in value]
 
 
 def _moved(path: str, old: str, new: str) -> str:

@@ -41,11 +41,10 @@ def read_decisions(files: Iterable[Path], names: Path | None = None) -> list[Pai
     Raises: DataError with file and line for text that is not UTF-8, for a wrong header, row, key or label, and for an
         image with two decisions.
     """
+    given = None if names is None else _class_names(names)
     decided: dict[str, tuple[str, int, int]] = {}
     for file in files:
-        for place, (key, clean, noisy) in _decisions(
-            file, _class_names(_names_beside(file) if names is None else names)
-        ):
+        for place, (key, clean, noisy) in _decisions(file, given or _class_names(_names_beside(file))):
             first = decided.setdefault(key, (place, clean, noisy))
             if first[1:] != (clean, noisy):
                 problem = (
