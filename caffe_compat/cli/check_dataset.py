@@ -9,11 +9,15 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from caffe_compat.cli.common import DONE, FAILED, Parser, command, positive
-from caffe_compat.datasets.check.subjects import LIST, MADE, TITLES, Subject
+from caffe_compat.datasets.check.subjects import CLOTHING1M, LIST, MADE, TITLES, Subject
 from caffe_compat.errors import CaffeCompatError, expected_got
 from caffe_compat.machine import cores
+
+if TYPE_CHECKING:
+    from caffe_compat.evaluation.experiments.recipes import Recipe
 
 logger = logging.getLogger("caffe_compat")
 
@@ -26,37 +30,46 @@ def main(argv: Sequence[str] | None = None) -> int:
     from caffe_compat.datasets.check.run import check
 
     kind = LIST if args.list else args.kind or recognise(args.folder)
-    needed = _needed(args.recipe, kind)
+    for option, only in (("recipe", MADE), ("nets", MADE), ("images", CLOTHING1M)):
+        if getattr(args, option) is not None and kind != only:
+            raise CaffeCompatError(expected_got(TITLES[only], TITLES[kind]), field=f"--{option}")
+    recipe = _recipe(args)
     name = ", ".join(args.list) or str(args.folder)
     print(f"{name}: checked as {TITLES[kind]}{', images not read' if args.no_images else ''}", flush=True)
     began = time.monotonic()
-    findings = check(kind, _subject(args, needed))
+    findings = check(kind, _subject(args))
+    if recipe is not None:
+        from caffe_compat.evaluation.experiments.data_fit import check_for_recipe
+
+        check_for_recipe(recipe, args.folder, findings)
     seconds = round(time.monotonic() - began, 1)
     print("\n".join(text_lines(findings, args.examples)), flush=True)  # first: writing can fail
     if args.report:
         header = {
-            "path": name, "kind": kind, "images_read": not args.no_images, "seconds": seconds, "recipe": args.recipe,
+            "path": name, "kind": kind, "images_read": not args.no_images, "seconds": seconds,
+            "recipe": args.recipe, "nets": None if args.nets is None else str(args.nets),
         }  # fmt: skip
         written = write_report(args.report, findings, header, args.examples)
         logger.info("wrote %s", " and ".join(map(str, written)))
     return FAILED if findings.problems else DONE
 
 
-def _needed(recipe: str | None, kind: str) -> list[str]:
-    """What a made folder has to have for the recipe. Raises: CaffeCompatError for another recipe or kind of folder."""
-    if recipe is None:
-        return []
+def _recipe(args: argparse.Namespace) -> Recipe | None:
+    """The recipe that the folder is to be fit for. Raises: CaffeCompatError for one that is not known."""
+    if args.nets is not None:
+        from caffe_compat.evaluation.experiments.own_recipe import own_recipe
+
+        return own_recipe(args.nets)
+    if args.recipe is None:
+        return None
     from caffe_compat.evaluation.experiments.catalogue import RECIPES
-    from caffe_compat.evaluation.experiments.jobs import files_read
 
-    if recipe not in RECIPES:
-        raise CaffeCompatError(expected_got(f"one of {', '.join(sorted(RECIPES))}", recipe), field="--recipe")
-    if kind != MADE:
-        raise CaffeCompatError(expected_got(TITLES[MADE], TITLES[kind]), field="--recipe")
-    return files_read(RECIPES[recipe])
+    if args.recipe not in RECIPES:
+        raise CaffeCompatError(expected_got(f"one of {', '.join(sorted(RECIPES))}", args.recipe), field="--recipe")
+    return RECIPES[args.recipe]
 
 
-def _subject(args: argparse.Namespace, needed: Sequence[str]) -> Subject:
+def _subject(args: argparse.Namespace) -> Subject:
     return Subject(
         folder=args.folder or Path("."),
         images=args.images,
@@ -65,7 +78,6 @@ def _subject(args: argparse.Namespace, needed: Sequence[str]) -> Subject:
         num_classes=args.num_classes,
         read_images=not args.no_images,
         processes=args.processes,
-        needed=needed,
     )
 
 
@@ -89,7 +101,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         type=positive,
         help="of the lists: labels have to be below it (default: only labels that occur count)",
     )
-    parser.add_argument("--recipe", help="also whether a made folder has all that this recipe's nets read")
+    fit = parser.add_mutually_exclusive_group()
+    fit.add_argument("--recipe", help="also whether this recipe's nets can be trained on a made folder")
+    fit.add_argument("--nets", type=Path, help="the same of your own nets, of tools/make_nets.py")
     parser.add_argument("--no_images", action="store_true", help="do not decode images or compare pixels")
     parser.add_argument("--processes", type=positive, default=cores(), help="that read images")
     parser.add_argument("--report", type=Path, help="JSON file to write, for programs")
@@ -99,6 +113,10 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error("expected DIR or --list, one of the two")
     if bool(args.list) != (args.root is not None):
         parser.error("--list and --root go together")
+    if args.list and args.kind is not None:
+        parser.error("--kind says what DIR is, and there is none")
+    if not args.list and args.num_classes is not None:
+        parser.error("--num_classes is of lists; DIR tells its classes itself")
     if len({os.path.realpath(path) for path in args.list}) < len(args.list):
         parser.error("--list: a list is given twice")
     if args.report is not None and args.report.is_file() and not _is_report(args.report):

@@ -13,7 +13,7 @@ from caffe_compat.cli.dataset_options import add_output_options, add_recipe_opti
 from caffe_compat.datasets import layout
 from caffe_compat.datasets.cifar10n.building import RECIPES, Options, build
 from caffe_compat.datasets.cifar10n.reading import read_cifar10n
-from caffe_compat.datasets.cifar10n.source import HUMAN_LABELS
+from caffe_compat.datasets.cifar10n.source import DEFAULT_LABELS, HUMAN_LABELS
 from caffe_compat.datasets.contents import write_contents
 from caffe_compat.datasets.output_folder import output_folder
 from caffe_compat.datasets.truth import write_truth
@@ -47,7 +47,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("root", metavar="ROOT", type=Path, help="the data set's folder")
     parser.add_argument("out", metavar="OUT", type=Path, help="folder to make")
     noise = parser.add_mutually_exclusive_group()
-    noise.add_argument("--labels", choices=HUMAN_LABELS, default="worse", help="which human labels are the noisy ones")
+    noise.add_argument(
+        "--labels", choices=HUMAN_LABELS, default=DEFAULT_LABELS, help="which human labels are the noisy ones"
+    )
     noise.add_argument(
         "--synthetic_noise", metavar="LEVEL", type=_probability,
         help="draw the noisy labels, wrong with this probability (the authors: 0.3)",

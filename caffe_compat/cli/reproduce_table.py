@@ -101,6 +101,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if unknown := set(args.stages or ()) - set(stages):
         parser.error(f"--stages: expected some of {', '.join(stages)}, got {', '.join(sorted(unknown))}")
     seeds = range(args.first_seed, args.first_seed + (args.seeds or recipe.seeds))
+    for option in ("stages", "gpu"):
+        if args.table_only and getattr(args, option) is not None:
+            parser.error(f"--table_only trains nothing; --{option} has no use")
     chain = Chain(recipe, args.data, args.out, args.gpu, args.pretrained)
     if args.pretrained is not None and not args.pretrained.is_file():
         raise DataError("--pretrained: no such file", path=str(args.pretrained))
@@ -112,10 +115,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         _check_folder(args.out, "nothing has been trained there")
     else:
         _check_folder(args.data, f"{recipe.make_data} makes one")
-        chain.look_for_files(seeds, args.stages)
         if args.pretrained is not None:
             read_layers(args.pretrained)  # found out before the first training if they are no weights
     confusion = _confusion(chain)
+    if not args.table_only:
+        chain.check_data(seeds, args.stages)
     args.out.mkdir(parents=True, exist_ok=True)
     problem = "" if args.table_only else _run(chain, seeds, args.stages)
     report(chain, seeds, confusion)

@@ -9,6 +9,12 @@ from typing import NamedTuple
 from caffe_compat.data.record_keys import image_key
 from caffe_compat.errors import DataError, expected_got
 
+UTF_8 = "UTF-8"
+_MARKS = (  # the longer ones first: UTF-32's begins as UTF-16's does
+    (codecs.BOM_UTF32_LE, "UTF-32"), (codecs.BOM_UTF32_BE, "UTF-32"), (codecs.BOM_UTF8, UTF_8),
+    (codecs.BOM_UTF16_LE, "UTF-16"), (codecs.BOM_UTF16_BE, "UTF-16"),
+)  # fmt: skip
+
 
 class Entry(NamedTuple):
     """One image of a list.
@@ -39,9 +45,10 @@ def read_list(path: str | os.PathLike[str], skip_blank: bool = False) -> list[En
     Raises: DataError naming file and line where there is no label or it is no int32 (Caffe takes such a label for 0),
         or the list begins with a byte order mark (which Caffe takes for a part of the first path).
     """
-    lines = read_lines(path)
-    if lines and lines[0].startswith(codecs.BOM_UTF8):
-        raise DataError("begins with a byte order mark: save it without one", path=f"{os.fspath(path)}:1")
+    lines, marked = read_lines(path)
+    if marked is not None:
+        problem = f"begins with the byte order mark of {marked}: save it as {UTF_8} without one"
+        raise DataError(problem, path=f"{os.fspath(path)}:1")
     entries = [parse_entry(line, number, path) for number, line in enumerate(lines) if line.strip() or not skip_blank]
     if not entries:
         raise DataError("an empty list", path=os.fspath(path))
@@ -57,11 +64,18 @@ def read_classes(path: str | os.PathLike[str], skip_blank: bool = False) -> list
     return entries
 
 
-def read_lines(path: str | os.PathLike[str]) -> list[bytes]:
-    """The lines of a list file without the blank ones at its end."""
+def read_lines(path: str | os.PathLike[str]) -> tuple[list[bytes], str | None]:
+    """The lines of a list file, without the blank ones at its end.
+
+    Returns: them and, where the file begins with a byte order mark, the encoding whose mark that is. That of UTF-8 is
+        not in the lines; those of a file in another encoding are no entries.
+    """
     with open(path, "rb") as file:
         content = file.read().rstrip()
-    return content.split(b"\n") if content else []
+    marked = next((name for mark, name in _MARKS if content.startswith(mark)), None)
+    if marked == UTF_8:
+        content = content.removeprefix(codecs.BOM_UTF8)
+    return content.split(b"\n") if content else [], marked
 
 
 def missing_slash(root: str, path: str, name: str) -> str | None:

@@ -11,6 +11,7 @@ from tiny_datasets import clothing_key, write_clothing1m
 
 from caffe_compat.cli.check_dataset import main
 from caffe_compat.datasets.check.kinds import KINDS
+from caffe_compat.evaluation.experiments.own_nets import MODELS, write_nets
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def test_problems_and_the_report(root: Path, tmp_path: Path, capsys: pytest.Capt
     assert content == {
         "format": "caffe_compat.check_dataset", "version": 1, "path": str(root), "kind": "clothing1m",
         "images_read": True, "verdict": "NOT READY", "problems": 2, "warnings": 1,
-        "all_places": "report.places.jsonl", "recipe": None,
+        "all_places": "report.places.jsonl", "recipe": None, "nets": None,
     }  # fmt: skip
     assert two_splits["examples"] == [{"file": "clean_train_key_list.txt", "line": 21, "key": clothing_key(22)}]
     assert malformed["severity"] == "warning"
@@ -209,3 +210,37 @@ def test_a_list_given_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     (tmp_path / "a.txt").write_text("a.jpg 0\n")
     assert main(["--list", str(tmp_path / "a.txt"), f"{tmp_path}/./a.txt", "--root", "x/"]) == 2
     assert "--list: a list is given twice" in capsys.readouterr().err
+
+
+def test_whether_nets_fit(tiny_data, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = tiny_data("cifar", classes=10, size=32)
+    command = [str(data), "--kind", "made", "--no_images"]
+    assert main([*command, "--recipe", "demo"]) == 1
+    said = capsys.readouterr().out
+    assert "net(s) of the recipe that cannot be trained on it [net_does_not_fit]" in said
+    assert 'clean_train_val.prototxt: layer "data" (Data): transform_param.crop_size: expected records of at' in said
+    write_nets(data, tmp_path / "nets", MODELS["cifar10"])
+    main([*command, "--nets", str(tmp_path / "nets"), "--report", str(tmp_path / "report.json")])
+    assert "net_does_not_fit" not in capsys.readouterr().out
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert (report["recipe"], report["nets"]) == (None, str(tmp_path / "nets"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["DIR", "--num_classes", "4"], "--num_classes is of lists; DIR tells"),
+        (["--list", "l", "--root", "r/", "--kind", "made"], "--kind says what DIR is, and there is none"),
+        (
+            ["DIR", "--kind", "made", "--images", "i"],
+            "--images: expected a folder laid out as Clothing1M is, got a made",
+        ),
+        (["DIR", "--kind", "made", "--nets", "n", "--recipe", "demo"], "not allowed with"),
+    ],
+)
+def test_options_without_a_use(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        code = main(arguments)
+    except SystemExit as exc:
+        code = exc.code
+    assert code == 2 and message in capsys.readouterr().err

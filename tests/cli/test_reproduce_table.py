@@ -46,6 +46,8 @@ def test_several_gpus_would_change_the_batches(several: str, capsys: pytest.Capt
             "--pretrained: no stage of recipe demo starts from such weights",
         ),
         (["--switch", "D2=paper", "--switch", "D2=release"], "--switch: one is given twice"),
+        (["--table_only", "--stages", "clean"], "--table_only trains nothing; --stages has no use"),
+        (["--table_only", "--gpu", "0"], "--table_only trains nothing; --gpu has no use"),
         (["--recipe", "clothing1m", "--pretrained", "FILE"], "weights.txt: "),
     ],
 )

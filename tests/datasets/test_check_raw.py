@@ -212,14 +212,23 @@ def test_lists_without_a_label(lists: tuple[str, str]) -> None:
     found = check_lists(lists)
     assert found["empty_split"] == [f"{path}: no label in it"] and len(found["label_of_none"]) == 6
     path.write_bytes(codecs.BOM_UTF8 + b"\n")
-    assert check_lists(lists) == {"byte_order_mark": [f"{path}:1"], "empty_split": [str(path)]}
+    assert check_lists(lists) == {"byte_order_mark": [f"{path}:1: UTF-8"], "empty_split": [str(path)]}
 
 
 def test_a_byte_order_mark(lists: tuple[str, str]) -> None:
     path = Path(lists[1])
     path.write_text(path.read_text(), encoding="utf-8-sig")
-    assert check_lists(lists) == {"byte_order_mark": [f"{path}:1"]}
-    with pytest.raises(DataError, match="test.txt:1: begins with a byte order mark"):
+    assert check_lists(lists) == {"byte_order_mark": [f"{path}:1: UTF-8"]}
+    with pytest.raises(DataError, match="test.txt:1: begins with the byte order mark of UTF-8: save it"):
+        read_list(path)
+
+
+@pytest.mark.parametrize("encoding", ["UTF-16", "UTF-32"])
+def test_a_list_in_another_encoding_is_one_fault(lists: tuple[str, str], encoding: str) -> None:
+    path = Path(lists[1])
+    path.write_text(path.read_text(), encoding=encoding)
+    assert check_lists(lists) == {"byte_order_mark": [f"{path}:1: {encoding}"]}
+    with pytest.raises(DataError, match=f"test.txt:1: begins with the byte order mark of {encoding}: save it as UTF-8"):
         read_list(path)
 
 
@@ -273,13 +282,21 @@ def test_cifar10n(tmp_path: Path) -> None:
     append(root / "train.csv", rows[5], "train/00007.jpg,10,1,1,1,1,1", "train/none.jpg,1,1,1,1,1,x")
     append(root / "test.csv", "train/00003.jpg,3")
     assert found(check(CIFAR10N, Subject(root))) == {
-        "malformed_line": ["train.csv:64: train/none.jpg: worse: 'x' is not a label"],
+        "cell_without_label": ["train.csv:64: train/none.jpg: worse: 'x' is not a label"],
         "repeated_key": ["train.csv:62: train/00004.jpg: also in line 6"],
         "conflicting_label": [f"train.csv:63: train/00007.jpg: label 10, in line 9 {labels['clean'][7]}"],
         "label_out_of_range": ["train.csv:63: train/00007.jpg: label 10 is not in [0, 10)"],
         "key_in_two_splits": ["test.csv:12: train/00003.jpg: also in train.csv:5"],
         "missing_image": ["train.csv:64: train/none.jpg"],
     }  # fmt: skip
+
+
+def test_cifar10n_without_the_labels_that_are_read_by_default(tmp_path: Path) -> None:
+    root = tmp_path / "cifar"
+    write_cifar_csv(root)
+    table = root / "train.csv"
+    table.write_text(table.read_text().replace("worse", "worst", 1))
+    assert found(check(CIFAR10N, Subject(root))) == {"no_column_of_labels": ["train.csv:1: no column 'worse'"]}
 
 
 # --- the parts ----------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from caffe_compat.datasets.check.findings import Findings, Place
 from caffe_compat.datasets.check.listed import Listed, check_files, check_labels, check_repeats, check_splits
 from caffe_compat.datasets.check.subjects import Subject
 from caffe_compat.datasets.cifar10n.csv_layout import TEST, TRAIN, table
-from caffe_compat.datasets.cifar10n.source import CLASS_NAMES, HUMAN_LABELS
+from caffe_compat.datasets.cifar10n.source import CLASS_NAMES, DEFAULT_LABELS, HUMAN_LABELS
 from caffe_compat.datasets.whole_numbers import signed_number
 from caffe_compat.errors import DataError, expected_got
 
@@ -24,6 +24,8 @@ _Columns = dict[str, list[Listed]]  # column -> the file of every row with that 
 def check_cifar10n(subject: Subject, findings: Findings) -> None:
     """Check both tables and every image. Raises: DataError or FileNotFoundError for a table that is not one."""
     tables = {name: _read(subject.folder / name, findings) for name in (TRAIN, TEST)}
+    if DEFAULT_LABELS not in tables[TRAIN]:
+        findings.add("no_column_of_labels", Place(TRAIN, 1, detail=f"no column {DEFAULT_LABELS!r}"))
     splits = {name: columns[_CLEAN] for name, columns in tables.items()}
     for name, columns in tables.items():
         check_repeats(name, columns[_CLEAN], findings)
@@ -53,7 +55,7 @@ def _read(path: Path, findings: Findings) -> _Columns:
                 entries.append(Listed(row[_FILE], label, rows.line_num))
                 if label is None:
                     detail = f"{name}: {row[name]!r} is not a label"
-                    findings.add("malformed_line", Place(path.name, rows.line_num, key=row[_FILE], detail=detail))
+                    findings.add("cell_without_label", Place(path.name, rows.line_num, key=row[_FILE], detail=detail))
     return columns
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -63,6 +63,11 @@ class Findings:
             raise KeyError(kind)
         if places:
             self.places.setdefault(kind, []).extend(places)
+
+    def remove(self, kind: str, files: Collection[str]) -> None:
+        """Take back the places of one kind in these files."""
+        left = [place for place in self.places.pop(kind, []) if place.file not in files]
+        self.add(kind, *left)
 
     def all(self) -> list[Finding]:
         """Problems first, in the order of ``KINDS``."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from caffe_compat.arrays import IntArray
-from caffe_compat.data.image_list import missing_slash, parse_entry, read_lines
+from caffe_compat.data.image_list import UTF_8, missing_slash, parse_entry, read_lines
 from caffe_compat.datasets.check.counts import count_classes
 from caffe_compat.datasets.check.findings import Findings, Place
 from caffe_compat.datasets.check.listed import Listed, check_files, check_labels, check_repeats, check_splits
@@ -42,11 +41,11 @@ def check_image_lists(subject: Subject, findings: Findings) -> None:
 def _read(path: str, findings: Findings) -> list[Listed]:
     entries: list[Listed] = []
     broken: dict[int, Place] = {}
-    lines = read_lines(path)
-    if lines and lines[0].startswith(codecs.BOM_UTF8):
-        findings.add("byte_order_mark", Place(path, 1))
-        lines[0] = lines[0].removeprefix(codecs.BOM_UTF8)
-        lines = lines if lines != [b""] else []
+    lines, marked = read_lines(path)
+    if marked is not None:
+        findings.add("byte_order_mark", Place(path, 1, detail=marked))
+        if marked != UTF_8:
+            return []
     for number, line in enumerate(lines):
         if not line.strip():
             findings.add("blank_line", Place(path, number + 1))

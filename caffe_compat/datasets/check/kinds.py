@@ -33,6 +33,16 @@ KINDS = {
     "wrong_separator": Kind(
         PROBLEM, "list(s) with something else than a space before the label", "put a space between path and label"
     ),
+    "cell_without_label": Kind(
+        PROBLEM,
+        "cell(s) of a table without a label",
+        "complete them: import_cifar10n stops there",
+    ),
+    "no_column_of_labels": Kind(
+        WARNING,
+        "table(s) without the human labels that are read by default",
+        "import_cifar10n takes others with --labels, and --synthetic_noise needs none",
+    ),
     "label_out_of_range": Kind(
         PROBLEM, "label(s) out of range", "labels count from 0 and end before the number of classes"
     ),
@@ -42,7 +52,7 @@ KINDS = {
     "byte_order_mark": Kind(
         PROBLEM,
         "list(s) that begin with a byte order mark",
-        "save them without one: tools stop there, and Caffe takes it for a part of the first path",
+        "save them as UTF-8 without one: tools stop there, and Caffe takes it for a part of the first path",
     ),
     "conflicting_label": Kind(PROBLEM, "key(s) labelled a second time, differently", "keep one line a key"),
     "unlabelled_key": Kind(PROBLEM, "listed key(s) without a label", "label them or take them out of the list"),
@@ -83,6 +93,11 @@ KINDS = {
     "no_training_set": Kind(PROBLEM, "folder(s) without anything to train on", "make the folder again"),
     "needed_by_recipe": Kind(
         PROBLEM, "part(s) missing that nets of the recipe read", "make the folder again; docs/recipes.md says of what"
+    ),
+    "net_does_not_fit": Kind(
+        PROBLEM,
+        "net(s) of the recipe that cannot be trained on it",
+        "make the folder anew, or nets for it",
     ),
     "missing_part": Kind(
         WARNING, "part(s) that importers make missing", "nets and tools that read them will not start"

@@ -26,7 +26,6 @@ class Subject:
         num_classes: of lists; None: the labels that occur are the classes.
         read_images: decode every image, and compare pixels across splits.
         processes: that read images.
-        needed: names of files and databases that a made folder has to have for a recipe.
     """
 
     folder: Path
@@ -36,4 +35,3 @@ class Subject:
     num_classes: int | None = None
     read_images: bool = True
     processes: int = 1
-    needed: Sequence[str] = ()

@@ -15,6 +15,7 @@ from caffe_compat.errors import DataError, expected_got
 
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 HUMAN_LABELS = ("worse", "aggre", "random1", "random2", "random3")
+DEFAULT_LABELS = HUMAN_LABELS[0]
 
 
 @dataclass(frozen=True)

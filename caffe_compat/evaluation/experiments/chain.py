@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from caffe_compat.errors import CaffeCompatError, DataError
+from caffe_compat.evaluation.experiments.data_fit import absent_files, misfits
 from caffe_compat.evaluation.experiments.estimated_transition import write_estimated_transition
 from caffe_compat.evaluation.experiments.identity import Identity, difference, identity, read_identity, write_identity
-from caffe_compat.evaluation.experiments.jobs import Job, data_folder, files_read, resolved_texts, write_resolved
+from caffe_compat.evaluation.experiments.jobs import Job, data_folder, resolved_texts, write_resolved
 from caffe_compat.evaluation.experiments.locks import locked
 from caffe_compat.evaluation.experiments.progress import Progress
 from caffe_compat.evaluation.experiments.recipes import Recipe
@@ -76,10 +77,10 @@ class Chain:
                     with locked(job.lock_file) as lock:
                         self._run_stage(job, lock)
 
-    def look_for_files(self, seeds: Sequence[int], stages: Sequence[str] | None = None) -> None:
-        """Whether all is there that :meth:`run` will read: it shall not be missed after hours of training.
+    def check_data(self, seeds: Sequence[int], stages: Sequence[str] | None = None) -> None:
+        """Whether all is there that :meth:`run` will read, and fits its nets: it shall not turn out after hours.
 
-        Raises: DataError where a data folder lacks something; CaffeCompatError as :meth:`run`.
+        Raises: DataError where a data folder lacks something or does not fit; CaffeCompatError as :meth:`run`.
         """
         runnable = self._runnable(stages)
         for seed in seeds:
@@ -87,9 +88,11 @@ class Chain:
                 job.stage.name for job in self.jobs(seed) if job.stage.name in runnable and not self.finished(job)
             ]
             folder = data_folder(self.data, seed)
-            if absent := [name for name in files_read(self.recipe, to_run) if not (folder / name).exists()]:
+            if absent := absent_files(self.recipe, folder, to_run):
                 remedy = f"{self.recipe.make_data} makes a folder"
                 raise DataError(f"nets of the recipe read {', '.join(absent)}, not there; {remedy}", path=str(folder))
+            for net, problem in misfits(self.recipe, folder, to_run):
+                raise DataError(f"{net} does not fit it: {problem}", path=str(folder))
 
     def _runnable(self, stages: Sequence[str] | None) -> set[str]:
         """The stages asked for and those that they need, without those that are left out."""

@@ -112,18 +112,22 @@ def recipe_messages(stage: Stage) -> tuple[caffe_pb2.SolverParameter, caffe_pb2.
     solver, path = read_solver(REPOSITORY / stage.solver)
     if not solver.net:
         raise PrototxtError("a recipe's solver names its net here", path=path, field="net")
-    net, _ = read_net(_net_file(stage, solver.net))
+    net, _ = read_net(_place_of(solver.net, stage.solver))
     for edit in stage.edits:
         edit(solver, net)
     return solver, net
 
 
-def _net_file(stage: Stage, net: str) -> Path:
+def net_file(stage: Stage) -> str:
+    """The prototxt of the stage's net, as its solver names it."""
+    return str(read_solver(REPOSITORY / stage.solver)[0].net)
+
+
+def _place_of(net: str, solver: str) -> Path:
     """A repository's solver names its net from there; one elsewhere from where it is used, or it lies beside it."""
-    solver = Path(stage.solver)
-    if not solver.is_absolute():
+    if not Path(solver).is_absolute():
         return REPOSITORY / net
-    beside = solver.with_name(Path(net).name)
+    beside = Path(solver).with_name(Path(net).name)
     return beside if beside.exists() and not Path(net).exists() else Path(net)
 
 

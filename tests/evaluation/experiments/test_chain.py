@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tiny_data import confusion
 
 from caffe_compat.cli.reproduce_table import main
 from caffe_compat.errors import CaffeCompatError
@@ -23,7 +24,7 @@ from caffe_compat.label_noise.transitions import anchor_transition, gold_transit
 from caffe_compat.proto import caffe_pb2
 from caffe_compat.prototxt import read_solver, to_text
 from caffe_compat.repository import REPOSITORY
-from caffe_compat.weights import read_blobproto_file, read_caffemodel
+from caffe_compat.weights import read_blobproto_file, read_caffemodel, write_blobproto_file
 
 ASKED_FOR = ("ours", "glc", "forward")
 RUN = {"clean", "ntype", "noisy_only", *ASKED_FOR}
@@ -125,10 +126,11 @@ def test_cut_stage_goes_on_and_other_settings_are_refused(chain: Chain):
 
 
 def test_failing_training_ends_the_chain_with_its_last_words(chain: Chain, capsys: pytest.CaptureFixture[str]):
-    (chain.data / "mean.binaryproto").write_bytes(b"no mean")
+    solver = Path(chain.recipe.stage("clean").solver)
+    solver.write_text(solver.read_text() + 'regularization_type: "L3"\n')
     assert run(chain, "--seeds", "1") == 1
     printed = capsys.readouterr().out
-    assert "mean.binaryproto" in printed and "missing" in printed
+    assert "L3" in printed and "missing" in printed
 
 
 def test_what_a_later_stage_reads_is_missed_before_the_first_is_trained(
@@ -138,6 +140,16 @@ def test_what_a_later_stage_reads_is_missed_before_the_first_is_trained(
     assert run(chain, "--seeds", "1", "--stages", "clean", "noisy_as_truth") == 2
     said = capsys.readouterr().err
     assert f"{chain.data}: nets of the recipe read mixed_truth_labels_lmdb, not there; tools/import_cifar10n.py" in said
+    assert not chain.out.exists()
+
+
+def test_what_does_not_fit_a_later_stage_is_said_before_the_first_is_trained(
+    chain: Chain, capsys: pytest.CaptureFixture[str]
+):
+    write_blobproto_file(chain.data / "confusion.binaryproto", confusion(9))
+    assert run(chain, "--seeds", "1", "--stages", "ours") == 2
+    said = capsys.readouterr().err
+    assert 'ours_train_val.prototxt does not fit it: layer "loss_noisy"' in said and "got (1, 1, 9, 9)" in said
     assert not chain.out.exists()
 
 

@@ -10,7 +10,7 @@ from caffe_compat.datasets.check.made.counting import count
 from caffe_compat.datasets.check.made.databases import check_keys, check_mean, check_records, check_sizes
 from caffe_compat.datasets.check.made.folder import MadeFolder, read_made_folder
 from caffe_compat.datasets.check.made.labels import check_mixed_labels, check_ranges, check_same_image
-from caffe_compat.datasets.check.made.presence import check_needed, check_presence
+from caffe_compat.datasets.check.made.presence import check_presence
 from caffe_compat.datasets.check.made.splits import check_held_out, check_same_pixels
 from caffe_compat.datasets.check.made.steps import check_groups, check_index, check_lengths, check_parts
 from caffe_compat.datasets.check.subjects import Subject
@@ -27,7 +27,6 @@ CHECKS: tuple[Callable[[MadeFolder, Findings], None], ...] = (
 
 def check_made_folder(subject: Subject, findings: Findings) -> None:
     """Read the folder and run every check on it."""
-    check_needed(subject, findings)
     folder = read_made_folder(subject, findings)
     for check in CHECKS:
         check(folder, findings)

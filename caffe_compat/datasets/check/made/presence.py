@@ -5,18 +5,11 @@ from __future__ import annotations
 from caffe_compat.datasets import layout
 from caffe_compat.datasets.check.findings import Findings, Place
 from caffe_compat.datasets.check.made.folder import MadeFolder
-from caffe_compat.datasets.check.subjects import Subject
 
 _EXPECTED = (
     layout.CLEAN_TRAIN, layout.TEST, layout.NTYPE_TRAIN, layout.MIXED_IMAGES,
     layout.MEAN, layout.CONFUSION, layout.PAIRS, layout.NAMES,
 )  # fmt: skip
-
-
-def check_needed(subject: Subject, findings: Findings) -> None:
-    """What the nets of a recipe read is there."""
-    absent = [name for name in subject.needed if not (subject.folder / name).exists()]
-    findings.add("needed_by_recipe", *map(Place, absent))
 
 
 def check_presence(folder: MadeFolder, findings: Findings) -> None:
