@@ -81,6 +81,4 @@ def _probability(text: str) -> float:
 
 
 def _quality(text: str) -> int:
-    if not 1 <= (value := int(text)) <= 100:
-        raise argparse.ArgumentTypeError(f"expected 1 to 100, got {text}")
-    return value
+    return int(real_number(text, lambda value: value in range(1, 101), "a whole number from 1 to 100"))

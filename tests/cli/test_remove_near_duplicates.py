@@ -187,6 +187,25 @@ def test_a_side_that_cannot_be_read_at_all(
         f"none of the {6 if side == 'clean' else 15} {side} images can be read; the first: " in capsys.readouterr().err
     )
     assert not (tmp_path / "out").exists()
+    assert (tmp_path / "out.hashes").exists() == (side == "noisy"), "which were read before; an empty one does not stay"
+
+
+def test_a_list_against_itself(lists: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "noisy.txt").write_text("../c/1.jpg 1\n../c/3.jpg 3\n")
+    assert main([*lists, "--out", str(tmp_path / "out")]) == 2
+    said = f"{tmp_path}/noisy.txt: each of the 2 images is a clean one, too: none would be left"
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "out.hashes").exists()
+    assert main([*lists, "--out", str(tmp_path / "out"), "--keep_same"]) == 0
+
+
+def test_hashes_in_a_folder_of_other_things(
+    lists: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted((tmp_path / "c").iterdir())
+    assert main([*lists, "--out", str(tmp_path / "out"), "--hashes", str(tmp_path / "c")]) == 2
+    assert f"{tmp_path}/c: expected a folder of kept hashes, got something else" in capsys.readouterr().err
+    assert sorted((tmp_path / "c").iterdir()) == before
 
 
 def test_wrong_usage(lists: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -63,10 +63,14 @@ def remove_near_duplicates(
         hashes: folder of kept fingerprints; a second call goes on with it.
         within_noisy: also report images of the noisy list that are near duplicates of each other, by hash alone.
         keep_same: noisy images whose file is that of a clean image stay: they have both labels.
-    Raises: DataError if ``out`` exists, a library is missing, or a side has no image that can be read.
+    Raises: DataError if ``out`` exists, a library is missing, a side has no image that can be read, or every noisy image
+        is a clean one.
     """
     if out.exists():
         raise DataError("exists already; remove it or give another name", path=str(out))
+    same_files = _same_files(clean, noisy)
+    if len(same_files) == len(noisy) and not keep_same:
+        raise DataError(f"each of the {len(noisy)} images is a clean one, too: none would be left", path=noisy.lists[0])
     hash_libraries()  # hashing takes hours: what is missing is said before
     faiss_library()
     store = HashStore(hashes)
@@ -74,7 +78,7 @@ def remove_near_duplicates(
     began = time.monotonic()
     found = _candidates(of_clean, of_noisy, thresholds.coarse, thresholds.candidate, processes)
     if keep_same:
-        found = found[~np.isin(found["base"], _same_files(clean, noisy))]
+        found = found[~np.isin(found["base"], same_files)]
     compared = time.monotonic()
     matches = match(found, clean, noisy, thresholds, processes)
     looked = time.monotonic()

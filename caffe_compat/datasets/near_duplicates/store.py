@@ -52,19 +52,22 @@ class _Stored(NamedTuple):
 
 
 class HashStore:
-    """Parts ``part_00000.npz`` in a folder, each with paths, stamps (size, time of change) and fingerprints.
+    """Parts ``part_00000.npz`` in a folder, which the first one makes, each with paths, stamps (size, time of change) and
+    fingerprints.
 
-    Raises: DataError naming a part that cannot be read.
+    Raises: DataError naming a part that cannot be read, or a folder that is of something else.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
+        parts = sorted(folder.glob(f"part_{_NUMBER}.npz"))
+        if not parts and folder.exists() and not _is_unused(folder):
+            raise DataError("expected a folder of kept hashes, got something else", path=str(folder))
         self._next_number = 0  # of a part; not how many there are: a broken one may have been removed
         self._stamps: list[npt.NDArray[np.void]] = []
         self._values: list[npt.NDArray[np.void]] = []
         self._places: dict[bytes, _Stored] = {}
-        for part in sorted(folder.glob(f"part_{_NUMBER}.npz")):
+        for part in parts:
             self._read(part)
 
     def fingerprints(self, paths: Sequence[str], processes: int) -> Fingerprints:
@@ -98,6 +101,7 @@ class HashStore:
     ) -> None:
         if not rows:
             return
+        self._folder.mkdir(parents=True, exist_ok=True)
         names = np.array([os.fsencode(paths[row]) for row in rows])
         part = self._folder / f"part_{self._next_number:05d}.npz"
         with atomic_path(part) as temporary, open(temporary, "wb") as file:
@@ -109,7 +113,7 @@ class HashStore:
             with open(part, "rb") as file, np.load(file, allow_pickle=False) as content:
                 names, stamps, values = content["paths"], content["stamps"], content["fingerprints"]
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as exc:
-            raise DataError(f"not a part of kept hashes: {exc}; remove it", path=str(part)) from exc
+            raise DataError("not a part of kept hashes, or broken; remove it", path=str(part)) from exc
         if stamps.dtype != _STAMP or values.dtype != FINGERPRINT:
             raise DataError("kept hashes of another form; remove the folder", path=str(part))
         self._add(part, names, stamps, values)
@@ -131,6 +135,11 @@ def _take(result: Hashed, position: int, values: npt.NDArray[np.void], problems:
         return False
     values[position] = np.frombuffer(result.fingerprint, FINGERPRINT)[0]
     return True
+
+
+def _is_unused(folder: Path) -> bool:
+    """Whether there is nothing in it but what a killed process left (see ``files``)."""
+    return folder.is_dir() and all(path.name.startswith(".part_") for path in folder.iterdir())
 
 
 def _stamp(path: str) -> tuple[int, int]:

@@ -90,6 +90,8 @@ class Chain:
             folder = data_folder(self.data, seed)
             if absent := absent_files(self.recipe, folder, to_run):
                 remedy = f"{self.recipe.make_data} makes a folder"
+                if folder == self.data and any(self.data.glob("seed_*")):
+                    remedy = f"nor is there a folder seed_{seed}; {remedy}"
                 raise DataError(f"nets of the recipe read {', '.join(absent)}, not there; {remedy}", path=str(folder))
             for net, problem in misfits(self.recipe, folder, to_run):
                 raise DataError(f"{net} does not fit it: {problem}", path=str(folder))

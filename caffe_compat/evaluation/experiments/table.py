@@ -92,7 +92,8 @@ class Table:
         ]
         for first, second in self.recipe.compare:
             difference = self.difference(first, second)
-            cells = [_mean(difference, "+"), *_cells(difference, "+")]
+            absent = self._absent(*(self._row(method).stage for method in (first, second)))
+            cells = [_mean(difference, absent, "+"), *_cells(difference, absent, "+")]
             gaps = ["" for _ in self._published_head()]
             lines.append(line([f"{first} - {second}", "", "", *gaps, *cells, *("" for _ in self._validation_head())]))
         return "\n".join([*lines, "", *self._notes(), self._stages()]) + "\n"
@@ -133,13 +134,14 @@ class Table:
         summary = self.accuracy(row)
         published = ["" if row.published is None else f"{row.published:.2f}"] if self.recipe.published else []
         iterations = _iterations(self.recipe.stage(row.stage))
-        if row.stage in self.left_out:
-            cells = [LEFT_OUT] * (1 + len(self.seeds))
-        else:
-            cells = [_mean(summary), *_cells(summary)]
-        known = LEFT_OUT if row.stage in self.left_out else _mean(self.accuracy_by_validation(row))
-        chosen = [known] if self.recipe.validation else []
+        absent = self._absent(row.stage)
+        cells = [_mean(summary, absent), *_cells(summary, absent)]
+        chosen = [_mean(self.accuracy_by_validation(row), absent)] if self.recipe.validation else []
         return line([row.method, row.labels, iterations, *published, *cells, *chosen])
+
+    def _absent(self, *stages: str) -> str:
+        """What stands where there is no value, for want of results of these stages."""
+        return LEFT_OUT if any(stage in self.left_out for stage in stages) else MISSING
 
     def _notes(self) -> list[str]:
         if not self.left_out:
@@ -155,7 +157,8 @@ class Table:
             results = self._of(stage.name)
             speed = _median_seconds(results), _median([result.images_per_second for result in results])
             whole = _median([result.seconds / 60 for result in results if result.resumed_at is None])
-            times = [_number(speed[0], ".3f"), _number(speed[1], ".0f"), _number(whole, ".1f")]
+            absent = self._absent(stage.name)
+            times = [_number(value, form, absent) for value, form in zip((*speed, whole), (".3f", ".0f", ".1f"))]
             lines.append(line([f"`{stage.name}`", _origin(stage), _iterations(stage), *times]))
         return "\n".join(lines)
 
@@ -173,8 +176,8 @@ def _median(values: Sequence[float | None]) -> float | None:
     return statistics.median(known) if known else None
 
 
-def _number(value: float | None, form: str) -> str:
-    return MISSING if value is None else format(value, form)
+def _number(value: float | None, form: str, absent: str) -> str:
+    return absent if value is None else format(value, form)
 
 
 def _origin(stage: Stage) -> str:
@@ -189,13 +192,13 @@ def _minus(first: float | None, second: float | None) -> float | None:
     return None if first is None or second is None else first - second
 
 
-def _mean(summary: Summary, sign: str = "") -> str:
+def _mean(summary: Summary, absent: str, sign: str = "") -> str:
     if summary.mean is None:
-        return MISSING
+        return absent
     deviation = f" ± {summary.deviation:.2f}" if summary.deviation is not None else ""
     partly = f" ({len(summary.known)} of {len(summary.values)})" if len(summary.known) < len(summary.values) else ""
     return f"{summary.mean:{sign}.2f}{deviation}{partly}"
 
 
-def _cells(summary: Summary, sign: str = "") -> list[str]:
-    return [MISSING if value is None else f"{value:{sign}.2f}" for value in summary.values.values()]
+def _cells(summary: Summary, absent: str, sign: str = "") -> list[str]:
+    return [absent if value is None else f"{value:{sign}.2f}" for value in summary.values.values()]

@@ -143,6 +143,15 @@ def test_what_a_later_stage_reads_is_missed_before_the_first_is_trained(
     assert not chain.out.exists()
 
 
+def test_a_seed_without_its_folder_is_missed(tiny_data, chain: Chain, capsys: pytest.CaptureFixture[str]):
+    chain.data.rename(chain.data.with_name("moved"))
+    chain.data.mkdir()
+    chain.data.with_name("moved").rename(chain.data / "seed_1")
+    assert run(chain, "--seeds", "2", "--stages", "clean") == 2
+    assert ", not there; nor is there a folder seed_2; tools/import_cifar10n.py" in capsys.readouterr().err
+    assert not chain.out.exists()
+
+
 def test_what_does_not_fit_a_later_stage_is_said_before_the_first_is_trained(
     chain: Chain, capsys: pytest.CaptureFixture[str]
 ):

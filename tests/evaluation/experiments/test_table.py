@@ -99,6 +99,9 @@ def test_rows_without_pretrained_weights_are_left_out_by_name():
     markdown = Table(recipe, {}, [1], chain.left_out()).markdown()
     assert cells(markdown, "ours")[3:] == ["78.24", "left out", "left out", "left out"]
     assert cells(markdown, "clean only")[3:6] == ["64.54", "missing", "missing"]
+    assert set(cells(markdown, "ours - bottom-up")[3:]) == {"", "left out"}
+    assert cells(markdown, "`ours`")[3:] == ["left out", "left out", "left out"]
+    assert cells(markdown, "`clean`")[3:] == ["missing", "missing", "missing"]
     assert "for want of pre-trained weights (`--pretrained`): `clean_pretrained`" in markdown
     assert Chain(recipe, Path("data"), Path("out"), pretrained=Path("W")).left_out() == []
 
