@@ -22,7 +22,7 @@ from caffe_compat.errors import DataError
 from caffe_compat.evaluation.label_quality.cleanlab_comparison import export_for_cleanlab
 from caffe_compat.evaluation.label_quality.label_scores import LabelScorer, LabelScores
 from caffe_compat.evaluation.label_quality.noisy_records import Sources, find_noisy_records
-from caffe_compat.evaluation.label_quality.ranked_lists import write_lists
+from caffe_compat.evaluation.label_quality.ranked_lists import RANDOM_SAMPLE, write_lists
 from caffe_compat.evaluation.label_quality.scores_file import ScoresFile, ScoresInfo, ScoresWriter, read_scores
 from caffe_compat.evaluation.label_quality.scoring_net import scoring_net
 from caffe_compat.evaluation.report import gather, page
@@ -153,7 +153,7 @@ def _score(args: argparse.Namespace) -> None:
 
 def _use(scores: ScoresFile, args: argparse.Namespace) -> None:
     if args.lists:
-        print(f"wrote {args.lists}: {write_lists(args.lists, scores)} lists")
+        print(f"wrote {args.lists}: {write_lists(args.lists, scores)} lists, and {RANDOM_SAMPLE} to calibrate by")
     if args.report:
         with atomic_path(args.report) as part:
             part.write_text(page(gather(scores)), encoding="utf-8")

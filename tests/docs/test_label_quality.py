@@ -25,9 +25,30 @@ def test_tables_are_those_of_the_results() -> None:
     for title in ("right labels", "calibration error"):
         for name in first[title]:
             expected[f"{title}, {name}"] = [percent(result[title][name]) for result in results]
+    calibrations = [json.loads((RESULTS / "label_quality" / f"calibration_{name}.json").read_text()) for name in FILES]
+    expected |= calibration_rows(calibrations)
     rows = [cells_of(line) for line in (RESULTS / "label_quality.md").read_text().splitlines()
             if line.startswith("| ") and "---" not in line and "seed 1" not in line]  # fmt: skip
     assert {name: shown for name, *shown in rows} == expected
+
+
+def calibration_rows(results: list[dict]) -> dict[str, list[str]]:
+    as_it_is = [result["as it is"] for result in results]
+    rows = {
+        "calibration error as it is": [percent(result["calibration error"]) for result in as_it_is],
+        "share of wrong labels, true": [percent(result["share wrong"]) for result in results],
+        "share of wrong labels, mean p(wrong) as it is": [percent(result["mean p(wrong)"]) for result in as_it_is],
+    }
+    for size in results[0]["calibrated by"]:
+        found = [result["calibrated by"][size] for result in results]
+        rows[f"calibration error, {int(size):,} labels looked at: mean (largest)"] = [
+            f"{percent(one['calibration error, mean'])} ({percent(one['calibration error, largest'])})" for one in found
+        ]
+        if size == "500":
+            rows["share of wrong labels, mean p(wrong), 500 labels looked at"] = [
+                f"{percent(one['mean p(wrong), mean'])} ± {percent(one['mean p(wrong), deviation'])}" for one in found
+            ]
+    return rows
 
 
 def cells_of(row: str) -> list[str]:

@@ -63,8 +63,8 @@ def remove_near_duplicates(
         hashes: folder of kept fingerprints; a second call goes on with it.
         within_noisy: also report images of the noisy list that are near duplicates of each other, by hash alone.
         keep_same: noisy images whose file is that of a clean image stay: they have both labels.
-    Raises: DataError if ``out`` exists, a library is missing, a side has no image that can be read, or every noisy image
-        is a clean one.
+    Raises: DataError if ``out`` exists, a library is missing, a side has no image that can be read, or every noisy
+        image is a clean one.
     """
     if out.exists():
         raise DataError("exists already; remove it or give another name", path=str(out))

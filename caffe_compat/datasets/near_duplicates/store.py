@@ -52,8 +52,8 @@ class _Stored(NamedTuple):
 
 
 class HashStore:
-    """Parts ``part_00000.npz`` in a folder, which the first one makes, each with paths, stamps (size, time of change) and
-    fingerprints.
+    """Parts ``part_00000.npz`` in a folder, which the first one makes, each with paths, stamps (size, time of change)
+    and fingerprints.
 
     Raises: DataError naming a part that cannot be read, or a folder that is of something else.
     """

@@ -158,7 +158,9 @@ class Table:
             speed = _median_seconds(results), _median([result.images_per_second for result in results])
             whole = _median([result.seconds / 60 for result in results if result.resumed_at is None])
             absent = self._absent(stage.name)
-            times = [_number(value, form, absent) for value, form in zip((*speed, whole), (".3f", ".0f", ".1f"))]
+            times = [
+                _number(value, form, absent) for value, form in zip((*speed, whole), (".3f", ".0f", ".1f"), strict=True)
+            ]
             lines.append(line([f"`{stage.name}`", _origin(stage), _iterations(stage), *times]))
         return "\n".join(lines)
 

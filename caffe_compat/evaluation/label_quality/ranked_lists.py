@@ -1,14 +1,15 @@
 """Label scores as lists to work through, one for each pair of given and suggested label, the surest error first.
 
 A folder of lists holds ``index.csv`` (a line per list), ``names.txt``, and ``<noisy>_<suggested>.csv`` for every pair
-that occurs. Its column ``decision`` is empty: whoever looks at the images fills in the right label there.
+that occurs. Its column ``decision`` is empty: whoever looks at the images fills in the right label there. And
+``random_sample.csv``, images drawn from all of them, to calibrate by: it says nothing of what the net thinks.
 """
 
 from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ from caffe_compat.datasets.samples import NO_LABEL
 from caffe_compat.evaluation.label_quality.scores_file import ScoresFile
 from caffe_compat.files import atomic_directory
 
-INDEX, DECISION = "index.csv", "decision"
+INDEX, RANDOM_SAMPLE, DECISION = "index.csv", "random_sample.csv", "decision"
+SAMPLE_SIZE = 500
 _COLUMNS = (
     "key", "noisy", "suggested", "p_wrong", "q_suggested", "q_noisy",
     "true_1", "p_true_1", "true_2", "p_true_2", "truth",
@@ -78,7 +80,15 @@ def write_lists(folder: str | os.PathLike[str], scores: ScoresFile) -> int:
         _write(part / INDEX, _INDEX_HEADER, (_index_row(pair, names) for pair in pairs))
         for pair in pairs:
             _write(part / pair.file, _HEADER, _rows(table.take(pair.rows)))
+        sample = table.select(["key", "noisy"]).take(_random_rows(pairs))
+        _write(part / RANDOM_SAMPLE, ("key", "noisy", DECISION), ([*row.values(), ""] for row in sample.to_pylist()))
     return len(pairs)
+
+
+def _random_rows(pairs: Sequence[Pair]) -> np.ndarray:
+    """Places of up to ``SAMPLE_SIZE`` of the records, always the same ones; any first part is a random sample, too."""
+    rows = np.sort(np.concatenate([pair.rows for pair in pairs])) if pairs else np.empty(0, np.int64)
+    return np.random.default_rng(0).permutation(rows)[:SAMPLE_SIZE]
 
 
 def _index_row(pair: Pair, names: list[str]) -> list[object]:

@@ -11,8 +11,9 @@ p_type_free, p_type_random, p_type_confusing  p(z|x) of the noise types, float32
 q_type_free, q_type_random, q_type_confusing  the same with the noisy label known: the posterior, float32
 suggested, q_suggested                        the most probable true label given image and noisy label, int32; its
                                               posterior, float32
-q_noisy, p_wrong                              the posterior that the noisy label is right, and 1 - q_noisy, float32;
-                                              q_noisy ranks the surest errors where p_wrong rounds to 1
+q_noisy, p_wrong                              the posterior that the noisy label is right, and 1 - q_noisy, float32,
+                                              or, in calibrated scores, the probability that it is wrong; q_noisy
+                                              ranks the surest errors where p_wrong rounds to 1
 truth                                         the true label where it was given, else null, int32
 clean                                         the label that was taken for true in training, else null, int32
 p_true, q_true                                p(y|x) and the posterior of all classes (only with ``full``; not in CSV)
@@ -27,7 +28,7 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from types import TracebackType
 from typing import Any
 
@@ -38,6 +39,7 @@ from caffe_compat.arrays import FloatArray, IntArray
 from caffe_compat.data.database import LMDB
 from caffe_compat.datasets.samples import NO_LABEL
 from caffe_compat.errors import CaffeCompatError, DataError, expected_got
+from caffe_compat.evaluation.label_quality.calibration import Calibration
 from caffe_compat.evaluation.label_quality.label_scores import LabelScores
 
 PathLike = str | os.PathLike[str]
@@ -60,6 +62,7 @@ class ScoresInfo:
         model, weights: the files of the net.
         images, backend: the image database that the keys are from.
         versions: of Python and the libraries.
+        calibration: how ``p_wrong`` follows from ``q_noisy``; None: it is 1 - ``q_noisy``.
         format: of the file, 1.
     """
 
@@ -70,6 +73,7 @@ class ScoresInfo:
     images: str
     backend: str = LMDB
     versions: dict[str, str] = field(default_factory=dict)
+    calibration: Calibration | None = None
     format: int = _FORMAT
 
     @property
@@ -87,17 +91,17 @@ class ScoresWriter:
 
     def __init__(self, parquet: PathLike, csv: PathLike | None, info: ScoresInfo, full: bool = False) -> None:
         pa = _pyarrow()
-        self._schema = scores_schema(info, full)
-        self._columns = [name for name in self._schema.names if name not in LISTS]
+        self.schema = scores_schema(info, full)
+        self._columns = [name for name in self.schema.names if name not in LISTS]
         row_bytes = 4 * (len(self._columns) + (2 * info.num_classes if full else 0))
         self._rows_per_group = max(1, _GROUP_BYTES // row_bytes)
         self._waiting: list[Any] = []
         self._rows_waiting = 0
         self._files = contextlib.ExitStack()
-        self._parquet = self._files.enter_context(pa.parquet.ParquetWriter(os.fspath(parquet), self._schema))
+        self._parquet = self._files.enter_context(pa.parquet.ParquetWriter(os.fspath(parquet), self.schema))
         self._csv = None
         if csv is not None:
-            plain = pa.schema([self._schema.field(name) for name in self._columns])
+            plain = pa.schema([self.schema.field(name) for name in self._columns])
             options = pa.csv.WriteOptions(quoting_style="needed", quoting_header="none")
             self._csv = self._files.enter_context(pa.csv.CSVWriter(os.fspath(csv), plain, write_options=options))
 
@@ -113,7 +117,10 @@ class ScoresWriter:
 
     def write(self, scores: LabelScores, truth: npt.ArrayLike | None = None) -> None:
         """Append the records of a batch; ``truth`` (B,) their true labels, -1 where not known."""
-        batch = _record_batch(scores, truth, self._schema)
+        self.append(_record_batch(scores, truth, self.schema))
+
+    def append(self, batch: Any) -> None:
+        """Append a ``pyarrow.RecordBatch`` of the file's columns."""
         if self._csv is not None:
             self._csv.write_batch(batch.select(self._columns))
         self._waiting.append(batch)
@@ -125,6 +132,29 @@ class ScoresWriter:
         if self._waiting:
             self._parquet.write_table(_pyarrow().Table.from_batches(self._waiting), row_group_size=self._rows_waiting)
         self._waiting, self._rows_waiting = [], 0
+
+
+def write_calibrated(
+    scores: ScoresFile,
+    calibration: Calibration,
+    truth: Mapping[str, int],
+    parquet: PathLike,
+    csv: PathLike | None = None,
+) -> None:
+    """Write ``scores`` with another ``p_wrong``, and with the true labels of ``truth``, by key, where it knows them.
+
+    ``parquet`` and ``csv`` as :class:`ScoresWriter` has them.
+    """
+    pa = _pyarrow()
+    info = replace(scores.info, calibration=calibration)
+    with ScoresWriter(parquet, csv, info, full=set(LISTS) <= set(scores.columns)) as writer:
+        for batch in scores:
+            columns = {name: batch.column(name) for name in scores.columns}
+            columns["p_wrong"] = pa.array(calibration.p_wrong(columns["q_noisy"].to_numpy()))
+            if truth:
+                both = zip(columns["key"].to_pylist(), columns["truth"].to_pylist(), strict=True)
+                columns["truth"] = pa.array([truth.get(key, known) for key, known in both], pa.int32())
+            writer.append(pa.record_batch(list(columns.values()), schema=writer.schema))
 
 
 def scores_schema(info: ScoresInfo, full: bool) -> Any:
@@ -236,6 +266,8 @@ def _info(text: bytes | None, path: str) -> ScoresInfo:
         content = json.loads(text)
         if content["format"] != _FORMAT:
             raise ValueError(f"format: {expected_got(_FORMAT, content['format'])}")
+        if content.get("calibration") is not None:
+            content["calibration"] = Calibration(**content["calibration"])
         return ScoresInfo(**content)
     except (ValueError, KeyError, TypeError) as exc:
         raise DataError(f"not a file of label scores: {exc}; tools/score_labels.py makes one", path=path) from exc

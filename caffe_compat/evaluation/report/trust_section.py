@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from caffe_compat.evaluation.label_quality.calibration import Calibration
 from caffe_compat.evaluation.report.charts import PERCENT_TICKS, Axis, line_chart
 from caffe_compat.evaluation.report.content import Content, Trust
 from caffe_compat.evaluation.report.markup import table
@@ -9,6 +10,7 @@ from caffe_compat.evaluation.report.markup import table
 
 def trust_section(content: Content) -> str:
     measured = _measured(content.trust) if content.trust else _not_measured(content.truth_seen)
+    calibration = content.info.calibration
     return "\n".join(
         [
             '<section id="trust"><h2>How far to trust it</h2><h3>Assumed</h3><ul>',
@@ -20,6 +22,7 @@ def trust_section(content: Content) -> str:
             "<li>The net was trained on the labels that it judges. Where it has learned a wrong label by heart, that "
             "label looks right to it.</li></ul>",
             "<h3>Measured</h3>",
+            "" if calibration is None else _calibrated(calibration),
             measured,
             "</section>",
         ]
@@ -36,7 +39,17 @@ def _not_measured(truth_seen: int) -> str:
     return (
         f"<p><strong>Nothing here is measured: {why}.</strong> Draw a few hundred {others} at random (not from the "
         "lists above, which hold what looks wrong), have them labelled carefully, and give them to "
-        "<code>score_labels --truth</code>: this section then shows calibration and precision.</p>"
+        "<code>score_labels --truth</code>: this section then shows calibration and precision. "
+        "<code>score_labels --lists</code> draws such images as <code>random_sample.csv</code>; with your decisions in "
+        "it, <code>calibrate_scores</code> makes p(wrong) mean what it says.</p>"
+    )
+
+
+def _calibrated(found: Calibration) -> str:
+    return (
+        f"<p>p(wrong) is calibrated by {found.images:,} labels that were looked at, {found.wrong:,} of them wrong: "
+        f"it was off by {100 * found.error_before:.1f} points on average, and is by {100 * found.error_after:.1f} on "
+        "labels that the calibration did not see.</p>"
     )
 
 
