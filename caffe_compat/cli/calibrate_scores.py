@@ -44,8 +44,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         description="Make p(wrong) of label scores mean what it says, by labels that somebody looked at. The order of "
         "the labels stays as it is.",
         epilog=f"score_labels --lists writes {RANDOM_SAMPLE}, images drawn at random: decide as many of them as you "
-        "can, from the top, some hundred at least. Decisions of other lists, or of the report, will not do: they are of "
-        "labels that looked wrong.",
+        "can, from the top, some hundred at least. Decisions of other lists, or of the report, will not do: they are "
+        "of labels that looked wrong.",
     )
     parser.add_argument("--scores", metavar="PARQUET", required=True, help="of score_labels, to be calibrated")
     by = parser.add_mutually_exclusive_group(required=True)
