@@ -25,7 +25,7 @@ _SUFFIX = ".prototxt"
 def main(argv: Sequence[str] | None = None) -> int:
     args = _parse(argv)
     weights_out = args.out.removesuffix(_SUFFIX) + ".caffemodel"
-    refuse_existing([args.out, weights_out], args.force)
+    refuse_existing([args.out, weights_out], args.force, [args.net, args.weights])
     trained, _ = read_net(args.net)
     predicting = prediction_net(trained, args.net)
     source = _data_of(trained, predicting, args.net)

@@ -76,7 +76,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _outputs(args: argparse.Namespace) -> list[Path]:
     outputs = [args.out, npy_beside(args.out), args.noise_types, args.transition, args.noise_type_log_prior]
-    refuse_existing(outputs, args.force)
+    refuse_existing(outputs, args.force, [args.pairs, args.names])
     return [path for path in outputs if path is not None]
 
 

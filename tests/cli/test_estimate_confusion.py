@@ -103,6 +103,8 @@ def test_existing_files_stay_unless_forced(pairs: Path, capsys: pytest.CaptureFi
     assert "C.npy: exists; --force overwrites it" in capsys.readouterr().err
     assert (pairs.parent / "C.npy").read_text() == "precious"
     assert run(pairs, "--force") == 0
+    assert run(pairs, "--force", "--noise_types", str(pairs)) == 2
+    assert "is an input" in capsys.readouterr().err
     assert np.load(pairs.parent / "C.npy").shape == (3, 3)
 
 

@@ -170,6 +170,7 @@ def test_wrong_input(golden_run: Path, capsys: pytest.CaptureFixture[str]) -> No
     Path("more.prototxt").write_text(Path("train_val.prototxt").read_text().replace('"conv1" type', '"conv7" type'))
     for argv, message in (
         (["train_val.prototxt", WEIGHTS, "there.prototxt"], "there.prototxt: exists; --force overwrites it"),
+        (["train_val.prototxt", WEIGHTS, "train_val.prototxt", "--force"], "train_val.prototxt: is an input"),
         (["train_val.prototxt", WEIGHTS, "out.txt"], "expected a name that ends in .prototxt, got out.txt"),
         (["train_val.prototxt", WEIGHTS, "out.prototxt", "--shape=3,16"], "--shape: invalid"),
         (["more.prototxt", WEIGHTS, "out.prototxt"], f"{WEIGHTS}: has no weights for conv7"),
