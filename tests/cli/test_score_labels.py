@@ -18,6 +18,7 @@ from caffe_compat.cli.score_labels import main
 from caffe_compat.datasets import layout
 from caffe_compat.evaluation.label_quality import scores_file
 from caffe_compat.evaluation.label_quality.scores_file import read_scores
+from caffe_compat.evaluation.label_quality.scoring_net import POSTERIOR
 from caffe_compat.weights import read_caffemodel, read_layers, write_layers
 
 pytest.importorskip("pyarrow")
@@ -76,6 +77,26 @@ def test_scores_are_those_of_the_equations(case: ScoringCase, batch_size: int) -
         wanted = [q.max(), q[noisy], 1 - q[noisy]]
         assert [row["q_suggested"], row["q_noisy"], row["p_wrong"]] == pytest.approx(wanted, abs=1e-5)
         assert row["p_true"] == pytest.approx(p, abs=1e-5) and row["q_true"] == pytest.approx(q, abs=1e-5)
+
+
+def test_sums_of_a_posterior_are_probabilities(case: ScoringCase, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In float32 three shares of 1 can make a bit more; whoever reads the file counts on a probability."""
+    shares = torch.tensor([0.5, 0.25, 0.25 + 2**-23])
+    assert shares.sum() > 1
+    forward = Net.forward
+
+    def with_a_sum_above_one(net: Net, **inputs: torch.Tensor) -> dict[str, torch.Tensor]:
+        blobs = forward(net, **inputs)
+        if POSTERIOR in blobs:
+            blobs[POSTERIOR] = torch.zeros_like(blobs[POSTERIOR])
+            for row, noisy in enumerate(inputs["noisy"].long()):
+                blobs[POSTERIOR][row, noisy, :, 0] = shares
+        return blobs
+
+    monkeypatch.setattr(Net, "forward", with_a_sum_above_one)
+    assert main(case.arguments()) == 0
+    for row in rows_of(case.folder / "labels.parquet"):
+        assert (row["q_noisy"], row["q_suggested"], row["p_wrong"]) == (1, 1, 0)
 
 
 def test_the_net_can_be_wrong_and_right(case: ScoringCase) -> None:

@@ -112,7 +112,7 @@ class LabelScorer:
         blobs = self._net(**inputs)
         posterior = blobs[POSTERIOR].squeeze(3)  # (B, L, 3)
         tensors = (blobs[P_TRUE].flatten(1), blobs[P_TYPE].flatten(1), posterior.sum(2), posterior.sum(1))
-        values = [tensor.float().cpu().numpy() for tensor in tensors]
+        values = [tensor.float().clamp(max=1).cpu().numpy() for tensor in tensors]  # sums can be an ulp above
         return LabelScores(self._records.keys[part], noisy, self._records.clean[part], *values)
 
     def _look_at_images(self, path: str | None) -> tuple[Transformer, tuple[int, ...], int]:
