@@ -37,19 +37,19 @@ def test_every_recipe_with_results_has_its_table():
 
 
 def test_a_training_shared_by_two_recipes_is_committed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    shutil.copytree(RESULTS / "cifar10n", tmp_path / "cifar10n")
+    shutil.copytree(RESULTS / "cifar10n_ablations", tmp_path / "cifar10n_ablations")
     shutil.copytree(RESULTS / "cifar10", tmp_path / "cifar10")
     monkeypatch.setattr(documents_module, "RESULTS", tmp_path)
-    shared = results_of("cifar10n_ablations")
-    assert {stage for stage, _ in shared} >= {"clean", "ntype", "ours"} and "noisy_as_truth" not in shared
-    assert all(result.recipe == "cifar10n" for result in shared.values())
+    shared = results_of("cifar10n")
+    assert {stage for stage, _ in shared} >= {"clean", "ntype", "ours"} and "ours_types_slow" not in shared
+    assert all(result.recipe == "cifar10n_ablations" for result in shared.values())
     assert results_of("cifar10n_one_order") == {}, "of cifar10 the settings are equal, the data are not"
 
-    own = tmp_path / "cifar10n_ablations/seed_1/ours.json"
+    own = tmp_path / "cifar10n/seed_1/ours.json"
     own.parent.mkdir(parents=True)
-    fields = json.loads((RESULTS / "cifar10n/seed_1/ours.json").read_text())
-    own.write_text(json.dumps({**fields, "recipe": "cifar10n_ablations"}))
-    assert results_of("cifar10n_ablations")["ours", 1].recipe == "cifar10n_ablations"
-    changed = tmp_path / "cifar10n/seed_2/ours.json"
+    fields = json.loads((RESULTS / "cifar10n_ablations/seed_1/ours.json").read_text())
+    own.write_text(json.dumps({**fields, "recipe": "cifar10n"}))
+    assert results_of("cifar10n")["ours", 1].recipe == "cifar10n"
+    changed = tmp_path / "cifar10n_ablations/seed_2/ours.json"
     changed.write_text(json.dumps({**json.loads(changed.read_text()), "settings": "00"}))
-    assert ("ours", 2) not in results_of("cifar10n_ablations")
+    assert ("ours", 2) not in results_of("cifar10n")
