@@ -40,4 +40,5 @@ def main(argv: Sequence[str] | None = None) -> int:
         write_pairs(part, pairs)
     changed = sum(clean != noisy for _, clean, noisy in pairs)
     print(f"wrote {args.out}: {len(pairs)} images, {changed} labels changed, {len(pairs) - changed} confirmed")
+    print(f"next: the command that imported the data, with another OUT and --clean_additions {args.out}")
     return DONE

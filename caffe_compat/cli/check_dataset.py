@@ -37,11 +37,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = ", ".join(args.list) or str(args.folder)
     print(f"{name}: checked as {TITLES[kind]}{', images not read' if args.no_images else ''}", flush=True)
     began = time.monotonic()
-    findings = check(kind, _subject(args))
-    if recipe is not None:
-        from caffe_compat.evaluation.experiments.data_fit import check_for_recipe
+    if recipe is None:
+        findings = check(kind, _subject(args))
+    else:
+        from caffe_compat.evaluation.experiments.data_fit import absent_files, add_to_findings, misfits
 
-        check_for_recipe(recipe, args.folder, findings)
+        fit = absent_files(recipe, args.folder), misfits(recipe, args.folder)  # before hours of images
+        findings = check(kind, _subject(args))
+        add_to_findings(*fit, findings)
     seconds = round(time.monotonic() - began, 1)
     print("\n".join(text_lines(findings, args.examples)), flush=True)  # first: writing can fail
     if args.report:

@@ -40,7 +40,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         description="Make the databases of the paper's experiment from your own images. Lists have one "
         '"path label" a line; labels count from 0 and follow the last space.',
         epilog="Images of CLEAN that are in NOISY too (or in --pairs) have both labels: C and the noise types come "
-        "from them. Validation and test images in NOISY are left out of training. tools/check_dataset.py --list finds "
+        "from them. Validation and test images in NOISY are left out of training; the noisy labels of the former are "
+        "kept to measure by. tools/check_dataset.py --list finds "
         "unreadable files first; tools/make_nets.py makes nets for OUT.",
     )
     parser.add_argument("out", metavar="OUT", type=Path, help="folder to make")

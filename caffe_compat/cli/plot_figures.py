@@ -193,7 +193,7 @@ def _calibration(inputs: _Inputs) -> Any:
     kinds = (
         ("p(y|x): the most probable label", "p_true_1", lambda columns: columns["true_1"] == columns["truth"]),
         ("posterior: the suggested label", "q_suggested", lambda columns: columns["suggested"] == columns["truth"]),
-        ("posterior: the given label is wrong", "p_wrong", lambda columns: columns["noisy"] != columns["truth"]),
+        ("p(wrong): the given label is wrong", "p_wrong", lambda columns: columns["noisy"] != columns["truth"]),
     )
     events = ("right", "right", "wrong")
     return draw_calibration(

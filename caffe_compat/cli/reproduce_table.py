@@ -26,6 +26,7 @@ from caffe_compat.files import atomic_path
 from caffe_compat.weights import read_layers
 
 DEFAULT_RECIPE = "clothing1m"
+OURS_STAGE = "ours"
 
 
 def _parser() -> Parser:
@@ -154,6 +155,12 @@ def report(chain: Chain, seeds: Sequence[int], confusion: str) -> None:
             part.write_text(text)
     print(markdown)
     print(f"Logs, weights and results: {chain.out}/seed_<n>/<stage>/; this table: {chain.out}/table.md, table.json")
+    for job, result in runs:
+        if job.stage.name == OURS_STAGE and result is not None and job.final_weights.exists():
+            trained = f"--model {job.net_file} --weights {job.final_weights} --data {job.data}"
+            outputs = "--out labels.parquet --lists lists --report report.html"
+            print(f"Next, which labels are wrong: tools/score_labels.py {trained} {outputs}")
+            break
     panels = training_panels(chain.recipe, ((result, job.log_file) for job, result in runs if result is not None))
     if panels:
         _draw_curves(panels, chain.out)

@@ -22,7 +22,7 @@ from caffe_compat.errors import DataError
 from caffe_compat.evaluation.label_quality.cleanlab_comparison import export_for_cleanlab
 from caffe_compat.evaluation.label_quality.label_scores import LabelScorer, LabelScores
 from caffe_compat.evaluation.label_quality.noisy_records import Sources, find_noisy_records
-from caffe_compat.evaluation.label_quality.ranked_lists import RANDOM_SAMPLE, write_lists
+from caffe_compat.evaluation.label_quality.ranked_lists import RANDOM_SAMPLE, SAMPLE_SIZE, write_lists
 from caffe_compat.evaluation.label_quality.scores_file import ScoresFile, ScoresInfo, ScoresWriter, read_scores
 from caffe_compat.evaluation.label_quality.scoring_net import scoring_net
 from caffe_compat.evaluation.report import gather, page
@@ -68,7 +68,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     data.add_argument("--backend", choices=BACKENDS, default=LMDB, help="the kind of database")
     data.add_argument("--mean_file", help="the mean to subtract, if the net's own is elsewhere now")
     data.add_argument("--names", help=f"class names, one a line (with --data: its {layout.NAMES})")
-    data.add_argument("--truth", metavar="CSV", help="key,true: true labels of some or all images, to compare with")
+    data.add_argument(
+        "--truth", metavar="CSV", help="true labels of some or all images, to compare with: key,true or a list"
+    )
     parser.add_argument("--out", metavar="PARQUET", type=Path, help="the scores, one row an image")
     parser.add_argument("--csv", metavar="CSV", type=Path, help="the same as CSV")
     parser.add_argument("--full", action="store_true", help="also the probabilities of all classes (p_true, q_true)")
@@ -76,6 +78,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--gpu", default="", help="number of the GPU to use; without it the CPU")
     use = parser.add_argument_group("use")
     use.add_argument("--lists", metavar="DIR", help="lists to work through, one a pair of given and suggested label")
+    use.add_argument("--sample_size", metavar="N", type=positive, default=SAMPLE_SIZE,
+                     help=f"images in the lists' {RANDOM_SAMPLE} (default: %(default)s)")  # fmt: skip
     use.add_argument(
         "--report", metavar="HTML", type=Path, help="a page to read: the noise, the labels, how far to trust"
     )
@@ -89,8 +93,10 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def _check(parser: Parser, args: argparse.Namespace) -> None:
     """Refuse what is missing, and what would have no effect."""
     given = [name for name, value in vars(args).items() if value != parser.get_default(name)]
+    if "sample_size" in given and not args.lists:
+        parser.error("--sample_size is of --lists")
     if args.scores:
-        if useless := [f"--{name}" for name in given if name not in ("scores", "force", *_USES)]:
+        if useless := [f"--{name}" for name in given if name not in ("scores", "force", "sample_size", *_USES)]:
             parser.error(f"{', '.join(useless)}: no effect with --scores, which takes the place of net, data and --out")
         if not any(name in given for name in _USES):
             parser.error(f"--scores: give one of {', '.join(f'--{name}' for name in _USES)}")
@@ -126,6 +132,7 @@ def _score(args: argparse.Namespace) -> None:
         scoring = scoring_net(read_net(args.model)[0], args.model)
         if args.mean_file:
             scoring.transform.mean_file = args.mean_file
+        _check_mean_file(scoring.transform.mean_file, args)
         records = find_noisy_records(sources)
         scorer = LabelScorer(scoring, args.weights, records, args.batch_size, device, args.model)
     info = ScoresInfo(
@@ -151,9 +158,19 @@ def _score(args: argparse.Namespace) -> None:
         print(f"wrote {path}: {done} records")
 
 
+def _check_mean_file(path: str, args: argparse.Namespace) -> None:
+    """Raises: DataError that names the mean beside the images where the net's own is not there."""
+    if path and not Path(path).exists():
+        beside = Path(args.data or Path(args.images).parent, layout.MEAN)
+        remedy = f"beside the images there is one: --mean_file {beside}" if beside.exists() else "--mean_file names it"
+        raise DataError(f"no mean file there, which the net subtracts; {remedy}", path=path)
+
+
 def _use(scores: ScoresFile, args: argparse.Namespace) -> None:
     if args.lists:
-        print(f"wrote {args.lists}: {write_lists(args.lists, scores)} lists, and {RANDOM_SAMPLE} to calibrate by")
+        written = write_lists(args.lists, scores, args.sample_size)
+        print(f"wrote {args.lists}: {written} lists, and {RANDOM_SAMPLE} to calibrate by")
+        print(f"next: decide in them; then tools/apply_decisions.py {args.lists} --out clean_additions.csv")
     if args.report:
         with atomic_path(args.report) as part:
             part.write_text(page(gather(scores)), encoding="utf-8")

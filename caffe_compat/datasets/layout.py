@@ -4,7 +4,7 @@
 file                                  content
 ====================================  =================================================================================
 clean_train_lmdb                      images with clean labels, shuffled once
-val_lmdb                              validation images with clean labels (Clothing1M)
+val_lmdb                              validation images with clean labels
 val_noisy_labels_lmdb                 the noisy labels of these, -1 where there is none; for measuring only
 test_lmdb                             test images with clean labels
 ntype_{train,val,test}_lmdb           images with their noise types: 0 noise free, 1 pure random, 2 confusing

@@ -51,7 +51,9 @@ def test_everything_the_nets_read(lists: Path, capsys: pytest.CaptureFixture[str
     out = lists / "data"
     assert {path.name for path in out.iterdir()} == {*layout.EVERYTHING} - {
         layout.TRUE_CONFUSION, layout.CONFUSION_OF_ALL,
-        layout.VAL_NOISY_LABELS, layout.NTYPE_TEST, layout.TRUTH, layout.SYNTHETIC_NOISE}  # fmt: skip
+        layout.NTYPE_TEST, layout.TRUTH, layout.SYNTHETIC_NOISE}  # fmt: skip
+    noisy_of_val = [1 if path == "val/0.jpg" else -1 for path in paths_of(out / layout.VAL)]
+    assert labels_of(out / layout.VAL_NOISY_LABELS) == noisy_of_val
     for database, labels in ((layout.CLEAN_TRAIN, CLEAN), (layout.VAL, VAL), (layout.TEST, TEST)):
         images, stored = images_of(out / database)
         assert dict(zip(paths_of(out / database), stored, strict=True)) == labels
@@ -121,7 +123,45 @@ def test_a_mistyped_label_makes_no_classes(lists: Path, capsys: pytest.CaptureFi
     write_list(lists / "noisy.txt", NOISY | NOISY_OF_CLEAN | {"web/3.jpg": 2_000_000_000})
     assert run(lists) == 2
     error = capsys.readouterr().err
-    assert "noisy.txt: 'web/3.jpg': expected labels below 20, the images of" in error and "give --names" in error
+    assert "noisy.txt:4: 'web/3.jpg': expected labels below 20, the images of" in error and "give --names" in error
+
+
+def test_a_class_without_a_name(lists: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (lists / "names.txt").write_text("coat\nvest\n")
+    assert run(lists, "--names", f"{lists}/names.txt") == 2
+    line = list(CLEAN.values()).index(2) + 1
+    said = (
+        f"clean.txt:{line}: {list(CLEAN)[line - 1]!r}: expected labels below 2, as there are names in {lists}/names.txt"
+    )
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("other", ["noisy", "test", "val"])
+def test_one_file_for_two_lists(lists: Path, other: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Were it taken, test images would be trained on."""
+    (lists / f"{other}.txt").unlink()
+    (lists / f"{other}.txt").symlink_to(lists / "clean.txt")
+    assert run(lists) == 2
+    assert f"{other}.txt: given as the clean list and as the {other} list" in capsys.readouterr().err
+    assert not (lists / "data").exists()
+
+
+def test_swapped_lists_are_told(lists: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clean, noisy = (lists / "clean.txt").read_text(), (lists / "noisy.txt").read_text()
+    (lists / "clean.txt").write_text(
+        "".join(line for line in noisy.splitlines(True) if line[:4] not in ("val/", "test"))
+    )
+    (lists / "noisy.txt").write_text(clean + "web/0.jpg 0\nelsewhere/1.jpg 1\n")
+    write_plain_image(lists / "images/elsewhere/1.jpg", (1, 2, 3), (5, 9))
+    assert run(lists) == 0
+    assert "clean.txt has more images than" in capsys.readouterr().err
+
+
+def test_lists_that_name_images_differently(lists: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_list(lists / "clean.txt", {f"images/{path}": label for path, label in CLEAN.items()})
+    assert run(lists) == 2
+    said = f"(they name images differently: 'images/{next(iter(CLEAN))}' there, 'web/0.jpg' here?)"
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("option", ["--pairs", "--clean_additions"])

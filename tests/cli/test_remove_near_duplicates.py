@@ -204,8 +204,18 @@ def test_hashes_in_a_folder_of_other_things(
 ) -> None:
     before = sorted((tmp_path / "c").iterdir())
     assert main([*lists, "--out", str(tmp_path / "out"), "--hashes", str(tmp_path / "c")]) == 2
-    assert f"{tmp_path}/c: expected a folder of kept hashes, got something else" in capsys.readouterr().err
+    assert f"{tmp_path}/c: expected a folder of kept hashes, got one that holds 0.jpg" in capsys.readouterr().err
     assert sorted((tmp_path / "c").iterdir()) == before
+    assert main([*lists, "--out", str(tmp_path / "out"), "--hashes", str(tmp_path / "clean.txt/hashes")]) == 2
+    assert f"{tmp_path}/clean.txt: expected a folder of kept hashes, got a file" in capsys.readouterr().err
+
+
+def test_nothing_but_near_duplicates(lists: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "noisy.txt").write_text("saved anew.jpg 3\nmarked.jpg 3\n")
+    assert main([*lists, "--out", str(tmp_path / "out")]) == 2
+    said = f"{tmp_path}/noisy.txt: each of the 2 images is a near duplicate of a clean one: none would be left"
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_wrong_usage(lists: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

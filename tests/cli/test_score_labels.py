@@ -254,7 +254,10 @@ def test_weights_that_never_had_c(case: ScoringCase, capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize(
     ("truth", "message"),
     [
-        ("key,clean\nx,1\n", "truth.csv:1: expected a header with key and true, got key,clean"),
+        (
+            "key,clean\nx,1\n",
+            'truth.csv:1: expected a header with key and true, or a list of "path label" lines, got key,clean',
+        ),
         ("key,true\nx,1\n", "truth.csv: none of its keys is among the images, e.g. 'x'"),
         ("key,true\nx,1\ny,4\n", "truth.csv:3: true: expected a whole number in [0, 4), got '4'"),
         ("key,true\nx,1\nx,1\n", "truth.csv:3: key 'x' appears twice"),

@@ -23,7 +23,9 @@ KINDS = {
     # lists and image files
     "malformed_line": Kind(WARNING, "line(s) without a label", "complete or delete them; they are not used"),
     "broken_line": Kind(
-        PROBLEM, 'line(s) of a list that are not "path label"', "complete or delete them: tools stop at them"
+        PROBLEM,
+        'line(s) of a list that are not "path label", the label a whole number',
+        "complete or delete them: tools stop at them",
     ),
     "blank_line": Kind(
         PROBLEM,
@@ -65,7 +67,10 @@ KINDS = {
         WARNING, "label(s) far above all others", "correct them; if they are right, --num_classes says so"
     ),
     "key_in_two_splits": Kind(
-        PROBLEM, "key(s) in two splits", "take them out of the training list: they make a test too good"
+        PROBLEM,
+        "key(s) in two splits",
+        "take them out of the training list: they make a test too good (a clean and a noisy list that are both for "
+        "training may share images: check them apart)",
     ),
     "clean_key_in_noisy_list": Kind(
         PROBLEM,

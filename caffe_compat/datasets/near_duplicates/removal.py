@@ -63,8 +63,8 @@ def remove_near_duplicates(
         hashes: folder of kept fingerprints; a second call goes on with it.
         within_noisy: also report images of the noisy list that are near duplicates of each other, by hash alone.
         keep_same: noisy images whose file is that of a clean image stay: they have both labels.
-    Raises: DataError if ``out`` exists, a library is missing, a side has no image that can be read, or every noisy
-        image is a clean one.
+    Raises: DataError if ``out`` exists, a library is missing, a side has no image that can be read, or no noisy
+        image would be left.
     """
     if out.exists():
         raise DataError("exists already; remove it or give another name", path=str(out))
@@ -84,6 +84,9 @@ def remove_near_duplicates(
     looked = time.monotonic()
     dropped = frozenset(matches.pairs["base"].tolist())
     kept = [line for position, line in enumerate(noisy.lines) if position not in dropped]
+    if not kept:
+        problem = f"each of the {len(noisy)} images is a near duplicate of a clean one: none would be left"
+        raise DataError(problem, path=noisy.lists[0])
     report = {
         "format": FORMAT,
         "version": VERSION,

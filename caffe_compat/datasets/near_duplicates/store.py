@@ -61,8 +61,7 @@ class HashStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         parts = sorted(folder.glob(f"part_{_NUMBER}.npz"))
-        if not parts and folder.exists() and not _is_unused(folder):
-            raise DataError("expected a folder of kept hashes, got something else", path=str(folder))
+        _check_folder(folder, bool(parts))
         self._next_number = 0  # of a part; not how many there are: a broken one may have been removed
         self._stamps: list[npt.NDArray[np.void]] = []
         self._values: list[npt.NDArray[np.void]] = []
@@ -137,9 +136,15 @@ def _take(result: Hashed, position: int, values: npt.NDArray[np.void], problems:
     return True
 
 
-def _is_unused(folder: Path) -> bool:
-    """Whether there is nothing in it but what a killed process left (see ``files``)."""
-    return folder.is_dir() and all(path.name.startswith(".part_") for path in folder.iterdir())
+def _check_folder(folder: Path, has_parts: bool) -> None:
+    """Raises: DataError for a folder of something else, and where none can be made."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise DataError("expected a folder of kept hashes, got a file", path=str(there))
+    if there == folder and not has_parts:
+        others = [path.name for path in folder.iterdir() if not path.name.startswith(".part_")]  # see ``files``
+        if others:
+            raise DataError(f"expected a folder of kept hashes, got one that holds {min(others)}", path=str(folder))
 
 
 def _stamp(path: str) -> tuple[int, int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 import numpy as np
 
 from caffe_compat.datasets import layout
@@ -29,7 +31,7 @@ def build(lists: Lists, recipe: MixRecipe, seed: int) -> Contents:
     noisy = Samples.of(list(lists.noisy), None, list(lists.noisy.values()))
     labelled = {layout.CLEAN_TRAIN: clean, layout.TEST: _labelled(lists.test)}
     if lists.val:
-        labelled[layout.VAL] = _labelled(lists.val)
+        labelled[layout.VAL] = _labelled(lists.val, lists.noisy_of_val)
     return Contents(
         names=lists.names,
         labelled=labelled,
@@ -41,5 +43,5 @@ def build(lists: Lists, recipe: MixRecipe, seed: int) -> Contents:
     )
 
 
-def _labelled(labels: Labels) -> Samples:
-    return Samples.of(list(labels), list(labels.values()))
+def _labelled(labels: Labels, noisy: Labels = MappingProxyType({})) -> Samples:
+    return Samples.of(list(labels), list(labels.values()), [noisy.get(path, NO_LABEL) for path in labels])

@@ -47,7 +47,7 @@ class Lists:
 
     Attributes:
         noisy: images with a noisy label alone.
-        noisy_of_clean: the noisy labels of clean images.
+        noisy_of_clean, noisy_of_val: the noisy labels of clean and of validation images. The latter only measure.
     """
 
     names: Sequence[str]
@@ -56,6 +56,7 @@ class Lists:
     test: Labels
     noisy: Labels
     noisy_of_clean: Labels
+    noisy_of_val: Labels
 
     def images(self) -> Iterator[str]:
         """Every image once."""
@@ -66,8 +67,10 @@ def read_lists(files: Files) -> Lists:
     """Read the lists. A clean image that is in the noisy list too has both labels; held-out ones leave that list.
 
     Raises: DataError naming the file (and line) for a label that is no class, two labels of one image, an image in two
-        of the clean, validation and test list, or fewer than FEWEST_PAIRS clean images with a noisy label.
+        of the clean, validation and test list, a file that is two of them, or fewer than FEWEST_PAIRS clean images with
+        a noisy label.
     """
+    _check_files(files)
     labels = {path: _labels(path) for path in (files.clean, files.noisy, files.test, files.val) if path is not None}
     clean, noisy, test = labels[files.clean], labels[files.noisy], labels[files.test]
     val = labels[files.val] if files.val is not None else {}
@@ -79,7 +82,11 @@ def read_lists(files: Files) -> Lists:
     if len(noisy_of_clean) < FEWEST_PAIRS:
         wanted = f"{FEWEST_PAIRS} or more images of {files.clean} in it, or their noisy labels in --pairs"
         problem = f"C is estimated from images with both labels: {expected_got(wanted, len(noisy_of_clean))}"
+        if not noisy_of_clean:
+            problem += f" (they name images differently: {next(iter(clean))!r} there, {next(iter(noisy))!r} here?)"
         raise DataError(problem, path=str(files.noisy))
+    if len(clean) > len(noisy):
+        logger.warning("%s has more images than %s: are clean and noisy list swapped?", files.clean, files.noisy)
     rest = {path: label for path, label in noisy.items() if path not in clean and path not in val and path not in test}
     held_out = len(noisy) - len(rest) - sum(path in noisy for path in clean)
     if held_out:
@@ -90,7 +97,16 @@ def read_lists(files: Files) -> Lists:
         rest = {path: label for path, label in rest.items() if path not in clean}
     if not rest:
         raise DataError("no image in it that is in none of the other lists", path=str(files.noisy))
-    return Lists(names, clean, val, test, rest, noisy_of_clean)
+    noisy_of_val = {path: noisy[path] for path in val if path in noisy}
+    return Lists(names, clean, val, test, rest, noisy_of_clean, noisy_of_val)
+
+
+def _check_files(files: Files) -> None:
+    lists = {"clean": files.clean, "noisy": files.noisy, "test": files.test, "val": files.val}
+    given = {name: path.resolve() for name, path in lists.items() if path is not None}
+    for one, other in combinations(given, 2):
+        if given[one] == given[other]:
+            raise DataError(f"given as the {one} list and as the {other} list", path=str(lists[other]))
 
 
 def _labels(path: Path) -> Labels:
@@ -110,7 +126,7 @@ def _names(files: Files, labels: Mapping[Path, Labels]) -> Sequence[str]:
         names = read_names(files.names)
         if len(names) < 2:
             raise DataError(expected_got("at least two class names, one a line", len(names)), path=str(files.names))
-        _check_below(len(names), f"the classes of {files.names}", labels)
+        _check_below(len(names), f"as there are names in {files.names}", labels)
         return names
     # A class has a clean image; a mistyped label shall not make a million classes of itself.
     _check_below(len(labels[files.clean]), f"the images of {files.clean}: give --names for more classes", labels)
@@ -122,7 +138,9 @@ def _check_below(most: int, what: str, labels: Mapping[Path, Labels]) -> None:
     for path, of_list in labels.items():
         for image, label in of_list.items():
             if label >= most:
-                raise DataError(f"{image!r}: {expected_got(f'labels below {most}, {what}', label)}", path=str(path))
+                line = next(entry.line for entry in read_classes(path, skip_blank=True) if entry.path == image)
+                problem = f"{image!r}: {expected_got(f'labels below {most}, {what}', label)}"
+                raise DataError(problem, path=f"{path}:{line}")
 
 
 def _check_splits(splits: Mapping[Path, Labels]) -> None:
@@ -154,5 +172,5 @@ def without(lists: Lists, images: Collection[str]) -> Lists:
     def kept(labels: Labels) -> Labels:
         return {path: label for path, label in labels.items() if path not in images}
 
-    parts = (lists.clean, lists.val, lists.test, lists.noisy, lists.noisy_of_clean)
+    parts = (lists.clean, lists.val, lists.test, lists.noisy, lists.noisy_of_clean, lists.noisy_of_val)
     return Lists(lists.names, *(kept(labels) for labels in parts))

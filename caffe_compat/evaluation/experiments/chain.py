@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import signal
 import subprocess
 import sys
@@ -83,11 +84,15 @@ class Chain:
         Raises: DataError where a data folder lacks something or does not fit; CaffeCompatError as :meth:`run`.
         """
         runnable = self._runnable(stages)
+        looked_at: set[tuple[Path, tuple[str, ...]]] = set()
         for seed in seeds:
             to_run = [
                 job.stage.name for job in self.jobs(seed) if job.stage.name in runnable and not self.finished(job)
             ]
             folder = data_folder(self.data, seed)
+            if (folder, tuple(to_run)) in looked_at:
+                continue
+            looked_at.add((folder, tuple(to_run)))
             if absent := absent_files(self.recipe, folder, to_run):
                 remedy = f"{self.recipe.make_data} makes a folder"
                 if folder == self.data and any(self.data.glob("seed_*")):
@@ -109,7 +114,7 @@ class Chain:
         """
         result = read_result(job)
         if result is not None and (other := difference(result.identity, job)):
-            raise _not_ours(job, f"made with {other}")
+            raise _not_ours(job, "; ".join(filter(None, (f"made with {other}", _changed_line(job)))))
         return result
 
     def _run_stage(self, job: Job, lock: int) -> None:
@@ -157,12 +162,31 @@ def _changed_since_start(job: Job) -> str | None:
     """What the cut run in the job's folder was begun with that is not the job's; None: nothing."""
     known = read_identity(job)
     if known is not None:
-        return difference(known, job)
+        other = difference(known, job)
+        return other and "; ".join(filter(None, (other, _changed_line(job))))
     try:  # begun before that was kept
         written = job.solver_file.read_text(), job.net_file.read_text()
     except FileNotFoundError:
         written = None
     return None if written == resolved_texts(job) else "other settings"
+
+
+def _changed_line(job: Job) -> str | None:
+    """The first line of the solver or net in the job's folder that would be another one now; paths may change."""
+    for file, now in zip((job.solver_file, job.net_file), resolved_texts(job), strict=True):
+        if not file.exists():
+            continue
+        then = file.read_text().splitlines()
+        matching = difflib.SequenceMatcher(None, then, now.splitlines(), autojunk=False)
+        for kind, start, end, new_start, new_end in matching.get_opcodes():
+            old, new = (" ".join(part).strip() for part in (then[start:end], now.splitlines()[new_start:new_end]))
+            if kind != "equal" and "/" not in old + new:
+                return f"{file.name}: expected {_short(new)}, got {_short(old)}"
+    return None
+
+
+def _short(text: str) -> str:
+    return f"{text[:60]} ..." if len(text) > 60 else text or "nothing there"
 
 
 def _not_ours(job: Job, problem: str) -> CaffeCompatError:

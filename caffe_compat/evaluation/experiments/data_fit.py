@@ -12,7 +12,13 @@ from caffe_compat.datasets import layout
 from caffe_compat.datasets.check.findings import Findings, Place
 from caffe_compat.datasets.class_names import read_names
 from caffe_compat.errors import CaffeCompatError, expected_got
-from caffe_compat.evaluation.experiments.jobs import files_read, net_file, recipe_messages, replace_root
+from caffe_compat.evaluation.experiments.jobs import (
+    files_read,
+    net_file,
+    recipe_messages,
+    replace_root,
+    transition_filler,
+)
 from caffe_compat.evaluation.experiments.recipes import Recipe, Stage
 from caffe_compat.glog import warnings_only
 from caffe_compat.net import Net
@@ -42,11 +48,11 @@ def misfits(recipe: Recipe, data: Path, stages: Collection[str] | None = None) -
     """Nets that cannot be built on the folder, as where its images are smaller than their crop or a matrix has another
     shape, or that tell another number of classes apart than the folder names.
 
-    Every file that the nets read has to be there (:func:`absent_files`).
+    Nets that read a file which is not there (:func:`absent_files`) are not looked at.
     """
-    names = data / layout.NAMES
-    num_classes = len(read_names(names)) if names.exists() else None
-    wanted = recipe.stages if stages is None else map(recipe.stage, stages)
+    num_classes = _num_classes(data / layout.NAMES)
+    every = [stage.name for stage in recipe.stages] if stages is None else stages
+    wanted = [recipe.stage(name) for name in every if not absent_files(recipe, data, [name])]
     found: dict[Misfit, None] = {}  # stages share nets, and so their faults
     with warnings_only():
         for stage in wanted:
@@ -56,14 +62,20 @@ def misfits(recipe: Recipe, data: Path, stages: Collection[str] | None = None) -
     return list(found)
 
 
-def check_for_recipe(recipe: Recipe, data: Path, findings: Findings) -> None:
-    """Add what keeps the recipe from being run on a made folder; parts it needs are then not merely missing ones."""
-    absent = absent_files(recipe, data)
+def add_to_findings(absent: Collection[str], found: Collection[Misfit], findings: Findings) -> None:
+    """Add :func:`absent_files` and :func:`misfits`; parts that the recipe needs are then not merely missing ones."""
     for kind in ("missing_part", "missing_database"):
         findings.remove(kind, absent)
     findings.add("needed_by_recipe", *map(Place, absent))
-    if not absent:
-        findings.add("net_does_not_fit", *(Place(net, detail=problem) for net, problem in misfits(recipe, data)))
+    findings.add("net_does_not_fit", *(Place(net, detail=problem) for net, problem in found))
+
+
+def _num_classes(names: Path) -> int | None:
+    """None where that is not known, as without names that can be read."""
+    try:
+        return len(read_names(names)) or None
+    except (CaffeCompatError, OSError):
+        return None
 
 
 def _descriptions(recipe: Recipe, stage: Stage, data: Path) -> Iterator[NetDescription]:
@@ -71,6 +83,8 @@ def _descriptions(recipe: Recipe, stage: Stage, data: Path) -> Iterator[NetDescr
     solver, net = recipe_messages(stage)
     replace_root(net, recipe.data_root, str(data))
     _without_random_fillers(net)
+    if stage.transition is not None:
+        transition_filler(net).Clear()
     solver.ClearField("net")
     solver.net_param.CopyFrom(net)
     yield describe_train_net(solver)
@@ -78,15 +92,15 @@ def _descriptions(recipe: Recipe, stage: Stage, data: Path) -> Iterator[NetDescr
 
 
 def _without_random_fillers(message: Message) -> None:
-    """Zeros in place of what is drawn, which takes seconds for a CaffeNet, and of matrices yet to be estimated.
+    """Zeros in place of what is drawn, which takes seconds for a CaffeNet.
 
-    A filler that reads a file stays: the shape of what is in it is looked at.
+    A filler that reads a file stays: whether it is there, and the shape of what is in it, are looked at.
     """
     for field, value in message.ListFields():
         if field.message_type is None:
             continue
         if field.message_type is caffe_pb2.FillerParameter.DESCRIPTOR:
-            if not Path(value.source).is_file():
+            if not value.source:
                 message.ClearField(field.name)
             continue
         for item in [value] if isinstance(value, Message) else value:

@@ -15,6 +15,7 @@ from caffe_compat.evaluation.experiments.edits import data_layers
 from caffe_compat.evaluation.experiments.jobs import ESTIMATED_OVER, Job, recipe_messages, replace_root
 from caffe_compat.evaluation.experiments.progress import Progress
 from caffe_compat.evaluation.experiments.recipes import Transition, TransitionKind
+from caffe_compat.glog import warnings_only
 from caffe_compat.label_noise.transitions import anchor_transition, gold_transition
 from caffe_compat.net import Net
 from caffe_compat.proto import caffe_pb2
@@ -39,7 +40,8 @@ def predictions(
     Returns: p(label|x), (N, L) float32, and the labels stored with the images, (N,), in key order.
     """
     description = _reading(job, database)
-    net = Net(description, phase="TEST", weights=str(job.final_weights)).to(device)
+    with warnings_only():  # its stage's log tells how it is built
+        net = Net(description, phase="TEST", weights=str(job.final_weights)).to(device)
     label = description.layer[0].top[1]
     with closing(open_database(job.data / database)) as source:
         count = len(source)

@@ -178,8 +178,12 @@ def write_resolved(job: Job) -> None:
 
 def _read_transition(net: caffe_pb2.NetParameter, path: Path) -> None:
     """Let the bottom-up net's layer read its matrix from ``path``."""
-    filler = next(layer for layer in net.layer if layer.name == "transition").inner_product_param.weight_filler
-    filler.source = str(path)
+    transition_filler(net).source = str(path)
+
+
+def transition_filler(net: caffe_pb2.NetParameter) -> caffe_pb2.FillerParameter:
+    """What fills p(noisy | true) of the bottom-up net."""
+    return next(layer for layer in net.layer if layer.name == "transition").inner_product_param.weight_filler
 
 
 def replace_root(message: Message, old: str, new: str) -> None:

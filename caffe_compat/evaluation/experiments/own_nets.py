@@ -54,9 +54,9 @@ def write_nets(data: Path, out: Path, model: Model) -> None:
 
     Raises: DataError if ``out`` exists, ``data`` lacks a database, or its images are smaller than the nets' crops.
     """
+    folder = _DataFolder(data)
     if out.exists():
         raise DataError("exists already; remove it or give another name", path=str(out))
-    folder = _DataFolder(data)
     with atomic_directory(out) as part:
         for name in NETS:
             solver, net = _messages(model, name)
@@ -105,6 +105,10 @@ class _DataFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        if not (path / layout.MIXED_IMAGES).exists():
+            raise DataError(
+                f"expected a data folder, as the import tools make; no {layout.MIXED_IMAGES} there", path=str(path)
+            )
         self.classes = len(read_names(path / layout.NAMES))
         self.size = decode_datum(parse_datum(LmdbReader(path / layout.MIXED_IMAGES).read(0))).shape[1:]
 

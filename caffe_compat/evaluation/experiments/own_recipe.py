@@ -20,9 +20,13 @@ FINE_TUNE_SHARE = 0.3  # of the clean net's iterations
 def own_recipe(nets: Path) -> Recipe:
     """The recipe over the nets and solvers in ``nets``.
 
-    Raises: FileNotFoundError or PrototxtError if they are not what ``own_nets.write_nets`` writes.
+    Raises: PrototxtError, or FileNotFoundError for a single file, if they are not what ``own_nets.write_nets`` writes.
     """
     folder = nets.resolve()
+    if not (folder / "clean_solver.prototxt").exists():
+        raise PrototxtError(
+            "expected a folder of nets, as tools/make_nets.py makes; no clean_solver.prototxt there", path=str(nets)
+        )
     solver, _ = read_solver(folder / "clean_solver.prototxt")
     clean, _ = read_net(folder / "clean_train_val.prototxt")
     ours, path = read_net(folder / "ours_train_val.prototxt")

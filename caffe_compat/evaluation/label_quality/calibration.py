@@ -14,9 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from caffe_compat.arrays import BoolArray, FloatArray
-from caffe_compat.evaluation.metrics import expected_calibration_error, reliability
 
-FEWEST = 20
+FEWEST = 50
 _LEAST = 1e-7  # of q and 1 - q: float32 has nothing finer near 1
 _FOLDS = 5
 _STEPS = 100
@@ -29,27 +28,33 @@ class Calibration:
     Attributes:
         slope, offset: of the log-odds; slope > 0.
         images, wrong: labels that it was fitted on, and how many of them are wrong.
-        error_before, error_after: expected calibration error on these; after: of each fifth, fitted on the others.
+        expected_before: how many of them the posterior said are wrong.
+        error_before, error_after: mean squared difference (Brier score) between probability and fact on these; after:
+            of each fifth, fitted on the others.
+        of_scored_images: whether these labels are among those that are calibrated; otherwise of other images.
     """
 
     slope: float
     offset: float
     images: int
     wrong: int
+    expected_before: float
     error_before: float
     error_after: float
+    of_scored_images: bool = True
 
     def p_wrong(self, q_noisy: npt.ArrayLike) -> npt.NDArray[np.float32]:
         """(N,) probabilities that labels are wrong, of (N,) posteriors that they are right."""
         return _probability(_log_odds(q_noisy), self.slope, self.offset).astype(np.float32)
 
 
-def fit_calibration(q_noisy: npt.ArrayLike, is_wrong: npt.ArrayLike) -> Calibration:
+def fit_calibration(q_noisy: npt.ArrayLike, is_wrong: npt.ArrayLike, of_scored_images: bool = True) -> Calibration:
     """Fit on N labels: their posterior to be right, (N,) in [0, 1], and whether they are wrong, (N,) bool.
 
     They have to be drawn at random, and not from what the net was told the truth of.
 
-    Raises: ValueError for fewer than ``FEWEST``, where all are right or all wrong, or where the posterior says nothing.
+    Raises: ValueError for fewer than ``FEWEST``, where all are right or all wrong, where the posterior says nothing, or
+        where it is no better for being calibrated.
     """
     odds, wrong = _log_odds(q_noisy), np.asarray(is_wrong, dtype=bool)
     if len(wrong) < FEWEST:
@@ -60,8 +65,14 @@ def fit_calibration(q_noisy: npt.ArrayLike, is_wrong: npt.ArrayLike) -> Calibrat
     if not slope > 0:
         raise ValueError("labels with a higher p(wrong) are wrong no more often: nothing to fit")
     posterior = _probability(odds, 1.0, 0.0)
+    before, after = (float(np.mean((p - wrong) ** 2)) for p in (posterior, _held_out(odds, wrong)))
+    if after >= before:
+        raise ValueError(
+            f"p(wrong) is no better for it: mean squared error {before:.4f} as it is, {after:.4f} calibrated, of "
+            "labels that the fit did not see"
+        )
     return Calibration(
-        slope, offset, len(wrong), int(wrong.sum()), _error(posterior, wrong), _error(_held_out(odds, wrong), wrong)
+        slope, offset, len(wrong), int(wrong.sum()), float(posterior.sum()), before, after, of_scored_images
     )
 
 
@@ -100,7 +111,3 @@ def _log_odds(q_noisy: npt.ArrayLike) -> FloatArray:
 def _probability(odds: FloatArray, slope: float, offset: float) -> FloatArray:
     exponent = slope * odds + offset
     return np.exp(-np.logaddexp(0, -exponent))
-
-
-def _error(p_wrong: FloatArray, wrong: BoolArray) -> float:
-    return expected_calibration_error(reliability(p_wrong, wrong))

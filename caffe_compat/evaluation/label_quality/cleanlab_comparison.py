@@ -51,7 +51,7 @@ def compare_with_cleanlab(scores: ScoresFile) -> dict[str, Any]:
         "left out": {"truth not known": known.without_truth, "clean label in training": known.seen_in_training},
         "rankings": {name: _ranking(values, known) for name, values in rankings.items()},
         "calibration error": {
-            OURS: _calibration_error(known.columns["p_wrong"], known),
+            OURS: _calibration_error(1 - known.columns["q_noisy"], known),  # as the net has it, not calibrated
             "1 - p(noisy label | x)": _calibration_error((1 - p_noisy).clip(0, 1), known),
         },
         "right labels": {

@@ -31,17 +31,17 @@ def list_files(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
     return files
 
 
-def read_decisions(files: Iterable[Path], names: Path | None = None) -> list[Pair]:
+def read_decisions(files: Iterable[Path], names: Path | Sequence[str] | None = None) -> list[Pair]:
     """(key, clean, noisy) of every row that has a decision: a label, by number or by name.
 
     A decision may confirm the noisy label. Columns may be separated by commas, semicolons or tabs.
 
     Args:
-        names: file of the class names; None: ``names.txt`` beside each list.
+        names: the class names or their file; None: ``names.txt`` beside each list.
     Raises: DataError with file and line for text that is not UTF-8, for a wrong header, row, key or label, and for an
         image with two decisions.
     """
-    given = None if names is None else _class_names(names)
+    given = _class_names(names) if isinstance(names, Path) else names
     decided: dict[str, tuple[str, int, int]] = {}
     for file in files:
         for place, (key, clean, noisy) in _decisions(file, given or _class_names(_names_beside(file))):
@@ -54,7 +54,24 @@ def read_decisions(files: Iterable[Path], names: Path | None = None) -> list[Pai
     return [(key, clean, noisy) for key, (_, clean, noisy) in decided.items()]
 
 
+def rows_skipped(file: Path) -> int:
+    """Rows without a decision that stand before one with a decision. Raises: DataError as :func:`read_decisions`."""
+    decided = [bool((row[DECISION] or "").strip()) for _, row in _rows(file)]
+    return decided[: len(decided) - decided[::-1].index(True)].count(False) if any(decided) else 0
+
+
 def _decisions(file: Path, names: Sequence[str]) -> Iterator[tuple[str, Pair]]:
+    for place, row in _rows(file):
+        if text := (row[DECISION] or "").strip():
+            key = row["key"] or ""
+            if not key.strip():
+                raise DataError(expected_got("the key of an image", repr(key)), path=place, field="key")
+            noisy = _label(row["noisy"] or "", names, place, "noisy")
+            yield place, (key, _label(text, names, place, DECISION), noisy)
+
+
+def _rows(file: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """Every row of a list, with its place."""
     lines = utf8_lines(file)
     header = next(lines, "")
     separator = max(_SEPARATORS, key=header.count)
@@ -69,13 +86,7 @@ def _decisions(file: Path, names: Sequence[str]) -> Iterator[tuple[str, Pair]]:
                 raise DataError(
                     expected_got(fields, "more" if None in row else "fewer"), path=f"{file}:{reader.line_num}"
                 )
-            if text := (row[DECISION] or "").strip():
-                place = f"{file}:{reader.line_num}"
-                key = row["key"] or ""
-                if not key.strip():
-                    raise DataError(expected_got("the key of an image", repr(key)), path=place, field="key")
-                noisy = _label(row["noisy"] or "", names, place, "noisy")
-                yield place, (key, _label(text, names, place, DECISION), noisy)
+            yield f"{file}:{reader.line_num}", row
 
 
 def _label(text: str, names: Sequence[str], place: str, field: str) -> int:

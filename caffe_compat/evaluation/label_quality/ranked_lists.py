@@ -22,7 +22,7 @@ from caffe_compat.evaluation.label_quality.scores_file import ScoresFile
 from caffe_compat.files import atomic_directory
 
 INDEX, RANDOM_SAMPLE, DECISION = "index.csv", "random_sample.csv", "decision"
-SAMPLE_SIZE = 500
+SAMPLE_SIZE = 500  # unless something else is asked for
 _COLUMNS = (
     "key", "noisy", "suggested", "p_wrong", "q_suggested", "q_noisy",
     "true_1", "p_true_1", "true_2", "p_true_2", "truth",
@@ -68,9 +68,11 @@ def pairs_of(scores: ScoresFile) -> list[Pair]:
     return sorted(pairs, key=lambda pair: (pair.noisy == pair.suggested, -pair.expected_wrong))
 
 
-def write_lists(folder: str | os.PathLike[str], scores: ScoresFile) -> int:
+def write_lists(folder: str | os.PathLike[str], scores: ScoresFile, sample_size: int = SAMPLE_SIZE) -> int:
     """Write a folder of lists; returns how many. Holds the lists' columns in memory, 100 bytes or so a record.
 
+    Args:
+        sample_size: records in the random sample.
     Raises: FileExistsError if the folder exists: there may be decisions in it.
     """
     pairs, names = pairs_of(scores), scores.info.class_names
@@ -80,15 +82,15 @@ def write_lists(folder: str | os.PathLike[str], scores: ScoresFile) -> int:
         _write(part / INDEX, _INDEX_HEADER, (_index_row(pair, names) for pair in pairs))
         for pair in pairs:
             _write(part / pair.file, _HEADER, _rows(table.take(pair.rows)))
-        sample = table.select(["key", "noisy"]).take(_random_rows(pairs))
+        sample = table.select(["key", "noisy"]).take(_random_rows(pairs)[:sample_size])
         _write(part / RANDOM_SAMPLE, ("key", "noisy", DECISION), ([*row.values(), ""] for row in sample.to_pylist()))
     return len(pairs)
 
 
 def _random_rows(pairs: Sequence[Pair]) -> np.ndarray:
-    """Places of up to ``SAMPLE_SIZE`` of the records, always the same ones; any first part is a random sample, too."""
+    """Places of all records in an order that is always the same; any first part of it is a random sample."""
     rows = np.sort(np.concatenate([pair.rows for pair in pairs])) if pairs else np.empty(0, np.int64)
-    return np.random.default_rng(0).permutation(rows)[:SAMPLE_SIZE]
+    return np.random.default_rng(0).permutation(rows)
 
 
 def _index_row(pair: Pair, names: list[str]) -> list[object]:

@@ -137,7 +137,7 @@ class ScoresWriter:
 def write_calibrated(
     scores: ScoresFile,
     calibration: Calibration,
-    truth: Mapping[str, int],
+    truth: Mapping[str, int] | None,
     parquet: PathLike,
     csv: PathLike | None = None,
 ) -> None:
@@ -223,7 +223,8 @@ class ScoresFile:
         try:
             self._file = pa.parquet.ParquetFile(path)
         except pa.ArrowInvalid as exc:
-            raise DataError(f"not a Parquet file: {exc}", path=self.path) from exc
+            problem = "not a Parquet file, or broken; score_labels --out writes one (its CSV will not do)"
+            raise DataError(problem, path=self.path) from exc
         schema = self._file.schema_arrow
         self.info = _info((schema.metadata or {}).get(METADATA), self.path)
         self.num_rows: int = self._file.metadata.num_rows

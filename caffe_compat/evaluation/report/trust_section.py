@@ -9,8 +9,8 @@ from caffe_compat.evaluation.report.markup import table
 
 
 def trust_section(content: Content) -> str:
-    measured = _measured(content.trust) if content.trust else _not_measured(content.truth_seen)
     calibration = content.info.calibration
+    measured = _measured(content.trust) if content.trust else _not_measured(content.truth_seen, calibration is not None)
     return "\n".join(
         [
             '<section id="trust"><h2>How far to trust it</h2><h3>Assumed</h3><ul>',
@@ -29,27 +29,39 @@ def trust_section(content: Content) -> str:
     )
 
 
-def _not_measured(truth_seen: int) -> str:
+def _not_measured(truth_seen: int, is_calibrated: bool) -> str:
     why = (
         f"the net was trained with a clean label of all {truth_seen:,} images whose true label was given"
         if truth_seen
         else "no true label was given"
     )
+    nothing = "Nothing else" if is_calibrated else "Nothing here"
     others = "other images than those with a clean label" if truth_seen else "images"
     return (
-        f"<p><strong>Nothing here is measured: {why}.</strong> Draw a few hundred {others} at random (not from the "
-        "lists above, which hold what looks wrong), have them labelled carefully, and give them to "
-        "<code>score_labels --truth</code>: this section then shows calibration and precision. "
-        "<code>score_labels --lists</code> draws such images as <code>random_sample.csv</code>; with your decisions in "
-        "it, <code>calibrate_scores</code> makes p(wrong) mean what it says.</p>"
+        f"<p><strong>{nothing} is measured: {why}.</strong> Draw a few hundred {others} at random (not from "
+        "the lists above, which hold what looks wrong), have them labelled carefully, and give them to "
+        "<code>score_labels --truth</code>: this section then shows calibration and precision."
+        + (
+            ""
+            if is_calibrated
+            else " <code>score_labels --lists</code> draws such images as <code>random_sample.csv</code>; with your "
+            "decisions in it, <code>calibrate_scores</code> makes p(wrong) mean what it says."
+        )
+        + "</p>"
     )
 
 
 def _calibrated(found: Calibration) -> str:
+    kind = (
+        f"by {found.images:,} of these images that were looked at"
+        if found.of_scored_images
+        else f"by {found.images:,} other images whose truth is known"
+    )
+    measured_by = "; what is measured below counts them, too" if found.of_scored_images else ""
     return (
-        f"<p>p(wrong) is calibrated by {found.images:,} labels that were looked at, {found.wrong:,} of them wrong: "
-        f"it was off by {100 * found.error_before:.1f} points on average, and is by {100 * found.error_after:.1f} on "
-        "labels that the calibration did not see.</p>"
+        f"<p>p(wrong) is calibrated {kind}: of their labels {found.wrong:,} are wrong, where it had expected "
+        f"{found.expected_before:,.0f}. Its mean squared error was {found.error_before:.3f}, and is "
+        f"{found.error_after:.3f} on labels that the calibration did not see{measured_by}.</p>"
     )
 
 

@@ -12,7 +12,9 @@ from tiny_data import confusion, make_tiny_data
 from caffe_compat.datasets import layout
 from caffe_compat.datasets.check.findings import Findings, Place
 from caffe_compat.evaluation.experiments.catalogue import RECIPES
-from caffe_compat.evaluation.experiments.data_fit import absent_files, check_for_recipe, misfits
+from caffe_compat.evaluation.experiments.data_fit import Misfit, absent_files, add_to_findings, misfits
+from caffe_compat.evaluation.experiments.own_nets import MODELS, write_nets
+from caffe_compat.evaluation.experiments.own_recipe import own_recipe
 from caffe_compat.weights import write_blobproto_file
 
 RECIPE = RECIPES["cifar10n"]
@@ -69,17 +71,43 @@ def test_crops_larger_than_the_images(tmp_path: Path) -> None:
     }
 
 
-def test_a_part_that_a_recipe_needs_is_told_once(data: Path) -> None:
-    (data / layout.MEAN).unlink()
+def test_nets_whose_files_are_there_are_looked_at(data: Path) -> None:
+    """ours lacks C; that the mean is too small for the others is said all the same."""
+    (data / layout.CONFUSION).unlink()
+    write_blobproto_file(data / layout.MEAN, np.zeros((1, 3, 16, 16), np.float32))
+    found = misfits(RECIPE, data)
+    assert {net for net, _ in found} >= {"prototxt/cifar10/clean_train_val.prototxt"} and OURS not in dict(found)
+
+
+@pytest.mark.parametrize("content", [b"", b"caf\xe9\n"])
+def test_names_that_cannot_be_read_are_no_number_of_classes(data: Path, content: bytes) -> None:
+    (data / layout.NAMES).write_bytes(content)
+    assert misfits(RECIPE, data) == []
+
+
+def test_a_matrix_that_own_nets_name_elsewhere(data: Path, tmp_path: Path) -> None:
+    write_nets(data, tmp_path / "nets", MODELS["cifar10"])
+    net = tmp_path / "nets/ours_train_val.prototxt"
+    net.write_text(net.read_text().replace(f"{data}/{layout.CONFUSION}", str(tmp_path / "none.binaryproto")))
+    recipe = own_recipe(tmp_path / "nets")
+    assert absent_files(recipe, data) == []
+    [found] = misfits(recipe, data)
+    assert "none.binaryproto" in found.problem and found.net.endswith("ours_train_val.prototxt")
+
+
+def test_matrices_that_are_estimated_on_the_way_need_not_be_there(data: Path) -> None:
+    (data / layout.TRANSITION).unlink()
+    assert absent_files(RECIPE, data, ["glc", "forward"]) == [] and misfits(RECIPE, data, ["glc", "forward"]) == []
+    assert absent_files(RECIPE, data, ["bottom_up"]) == [layout.TRANSITION]
+
+
+def test_a_part_that_a_recipe_needs_is_told_once() -> None:
     findings = Findings()
     findings.add("missing_part", Place(layout.MEAN), Place(layout.PAIRS))
-    check_for_recipe(RECIPE, data, findings)
-    assert findings.places == {"missing_part": [Place(layout.PAIRS)], "needed_by_recipe": [Place(layout.MEAN)]}
-
-
-def test_a_net_that_does_not_fit_is_a_problem(data: Path) -> None:
-    write_blobproto_file(data / layout.CONFUSION, confusion(9))
-    findings = Findings()
-    check_for_recipe(RECIPE, data, findings)
-    [place] = findings.places["net_does_not_fit"]
-    assert place.file == OURS and "loss_noisy" in place.detail and findings.problems == 1
+    add_to_findings([layout.MEAN], [Misfit(OURS, "why")], findings)
+    assert findings.places == {
+        "missing_part": [Place(layout.PAIRS)],
+        "needed_by_recipe": [Place(layout.MEAN)],
+        "net_does_not_fit": [Place(OURS, detail="why")],
+    }
+    assert findings.problems == 2

@@ -100,6 +100,9 @@ def test_rows_without_pretrained_weights_are_left_out_by_name():
     assert cells(markdown, "ours")[3:] == ["78.24", "left out", "left out", "left out"]
     assert cells(markdown, "clean only")[3:6] == ["64.54", "missing", "missing"]
     assert set(cells(markdown, "ours - bottom-up")[3:]) == {"", "left out"}
+    mixed = dataclasses.replace(recipe, compare=(("ours", "clean only"),))
+    found = Table(mixed, {}, [1], chain.left_out()).markdown()
+    assert set(cells(found, "ours - clean only")[3:]) == {"", "left out"}, "for want of one of the two"
     assert cells(markdown, "`ours`")[3:] == ["left out", "left out", "left out"]
     assert cells(markdown, "`clean`")[3:] == ["missing", "missing", "missing"]
     assert "for want of pre-trained weights (`--pretrained`): `clean_pretrained`" in markdown

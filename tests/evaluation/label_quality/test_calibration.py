@@ -33,13 +33,16 @@ def log_likelihood(q_noisy: np.ndarray, wrong: np.ndarray, slope: float, offset:
 def test_what_the_labels_were_drawn_from_is_found_again() -> None:
     found = fit_calibration(*drawn(0.4, 0.5, 100_000))
     assert found.slope == pytest.approx(0.4, abs=0.01) and found.offset == pytest.approx(0.5, abs=0.03)
-    assert found.error_before > 0.1 and found.error_after < 0.01
+    odds = np.log1p(-drawn(0.4, 0.5, 100_000)[0]) - np.log(drawn(0.4, 0.5, 100_000)[0])
+    p = 1 / (1 + np.exp(-(0.4 * odds + 0.5)))
+    assert found.error_after == pytest.approx(np.mean(p * (1 - p)), abs=2e-3), "what is left is chance"
+    assert found.error_before > found.error_after + 0.02
     q = np.array([0.2, 0.5, 0.9])
     assert found.p_wrong(q) == pytest.approx(1 / (1 + np.exp(-(0.4 * np.log((1 - q) / q) + 0.5))), abs=0.01)
 
 
 def test_it_is_the_greatest_likelihood() -> None:
-    q_noisy, wrong = drawn(0.7, -0.4, 60)
+    q_noisy, wrong = drawn(0.4, -0.9, 80)
     found = fit_calibration(q_noisy, wrong)
     best = log_likelihood(q_noisy, wrong, found.slope, found.offset)
     for slope, offset in ((1e-3, 0), (-1e-3, 0), (0, 1e-3), (0, -1e-3), (0.3, -0.3)):
@@ -47,43 +50,48 @@ def test_it_is_the_greatest_likelihood() -> None:
 
 
 def test_labels_that_part_without_exception_do_not_run_away() -> None:
-    q_noisy = np.r_[np.full(15, 0.1), np.full(15, 0.9)]
+    q_noisy = np.tile([0.4, 0.6], 25)
     found = fit_calibration(q_noisy, q_noisy < 0.5)
-    assert found.p_wrong([0.1])[0] == pytest.approx(16 / 17, abs=1e-6), "Platt's targets"
-    assert found.p_wrong([0.9])[0] == pytest.approx(1 / 17, abs=1e-6)
+    assert found.p_wrong([0.4])[0] == pytest.approx(26 / 27, abs=1e-6), "Platt's targets"
+    assert found.p_wrong([0.6])[0] == pytest.approx(1 / 27, abs=1e-6)
 
 
 def test_the_order_stays_and_ends_are_finite() -> None:
-    found = Calibration(0.5, 1.0, 100, 50, 0.1, 0.0)
+    found = Calibration(0.5, 1.0, 100, 50, 40.0, 0.1, 0.0)
     p = found.p_wrong(np.array([0, 1e-30, 1e-5, 0.3, 0.7, 1 - 1e-6, 1], np.float32))
     assert p.dtype == np.float32 and np.isfinite(p).all() and (np.diff(p) <= 0).all() and p[2] > p[3] > p[4] > p[5]
     assert 0 < p[-1] < p[0] < 1
 
 
 def test_the_error_after_is_of_labels_that_the_fit_did_not_see() -> None:
-    """Refitted without each fifth: another fifth of labels changes what is said of the others, not of itself alone."""
-    q_noisy, wrong = drawn(0.5, 0.0, 50)
-    held_out = np.empty(50)
+    q_noisy, wrong = drawn(0.3, 0.5, 300)
+    found = fit_calibration(q_noisy, wrong)
+    held_out = np.empty(300)
     for fold in range(5):
-        mine = np.arange(50) % 5 == fold
+        mine = np.arange(300) % 5 == fold
         other = fit_calibration(q_noisy[~mine], wrong[~mine])
         held_out[mine] = 1 / (1 + np.exp(-(other.slope * np.log((1 - q_noisy[mine]) / q_noisy[mine]) + other.offset)))
-    error = 0.0
-    for low in np.arange(10) / 10:
-        inside = (held_out >= low) & (held_out < low + 0.1)
-        if inside.any():
-            error += inside.mean() * abs(held_out[inside].mean() - wrong[inside].mean())
-    assert fit_calibration(q_noisy, wrong).error_after == pytest.approx(error, abs=1e-9)
+    assert found.error_after == pytest.approx(sum((held_out - wrong) ** 2) / 300, abs=1e-9)
+    assert found.error_before == pytest.approx(sum((1 - q_noisy - wrong) ** 2) / 300, abs=1e-9)
+    assert found.error_after != pytest.approx(np.mean((found.p_wrong(q_noisy) - wrong) ** 2), abs=1e-5)
+    assert found.expected_before == pytest.approx(sum(1 - q_noisy)) and found.wrong == sum(wrong)
+
+
+def test_what_is_calibrated_already_is_left_as_it_is() -> None:
+    """A fit to few labels would make it worse, and says so."""
+    q_noisy, wrong = drawn(1.0, 0.0, 100)
+    with pytest.raises(ValueError, match=r"no better for it: mean squared error 0\.\d+ as it is, 0\.\d+ calibrated"):
+        fit_calibration(q_noisy, wrong)
 
 
 @pytest.mark.parametrize(
     ("q_noisy", "wrong", "message"),
     [
-        ([0.5] * (FEWEST - 1), [True] * (FEWEST - 1), "expected at least 20 labels that were looked at, got 19"),
-        ([0.5] * 20, [True] * 20, "each of the 20 labels is wrong: nothing to fit"),
-        ([0.5] * 20, [False] * 20, "each of the 20 labels is right: nothing to fit"),
-        ([0.9] * 10 + [0.1] * 10, [True] * 10 + [False] * 10, "are wrong no more often"),
-        ([0.3] * 20, [True] * 9 + [False] * 11, "are wrong no more often"),
+        ([0.5] * (FEWEST - 1), [True] * (FEWEST - 1), "expected at least 50 labels that were looked at, got 49"),
+        ([0.5] * 50, [True] * 50, "each of the 50 labels is wrong: nothing to fit"),
+        ([0.5] * 50, [False] * 50, "each of the 50 labels is right: nothing to fit"),
+        ([0.9] * 25 + [0.1] * 25, [True] * 25 + [False] * 25, "are wrong no more often"),
+        ([0.3] * 50, [True] * 20 + [False] * 30, "are wrong no more often"),
     ],
 )
 def test_nothing_to_fit(q_noisy: list[float], wrong: list[bool], message: str) -> None:
