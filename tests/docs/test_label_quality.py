@@ -36,6 +36,9 @@ def calibration_rows(results: list[dict]) -> dict[str, list[str]]:
     as_it_is = [result["as it is"] for result in results]
     rows = {
         "calibration error as it is": [percent(result["calibration error"]) for result in as_it_is],
+        "samples of 100, of 10, by which it is refused": [
+            str(result["calibrated by"]["100"]["left as it was"]) for result in results
+        ],
         "share of wrong labels, true": [percent(result["share wrong"]) for result in results],
         "share of wrong labels, mean p(wrong) as it is": [percent(result["mean p(wrong)"]) for result in as_it_is],
     }
@@ -44,11 +47,21 @@ def calibration_rows(results: list[dict]) -> dict[str, list[str]]:
         rows[f"calibration error, {int(size):,} labels looked at: mean (largest)"] = [
             f"{percent(one['calibration error, mean'])} ({percent(one['calibration error, largest'])})" for one in found
         ]
+        assert all(one["samples"] == 10 for one in found)
         if size == "500":
             rows["share of wrong labels, mean p(wrong), 500 labels looked at"] = [
                 f"{percent(one['mean p(wrong), mean'])} ± {percent(one['mean p(wrong), deviation'])}" for one in found
             ]
     return rows
+
+
+def test_the_text_has_what_calibrating_by_other_images_gave() -> None:
+    found = json.loads((RESULTS / "label_quality/calibration_demo_seed_1.json").read_text())[
+        "calibrated by other images"
+    ]
+    text = " ".join((RESULTS / "label_quality.md").read_text().split())
+    assert f"Calibrated by the {found['images']:,} validation images of the demo" in text
+    assert f"the error on its training images is {percent(found['calibration error'])} points" in text
 
 
 def cells_of(row: str) -> list[str]:
