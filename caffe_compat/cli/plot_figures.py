@@ -73,18 +73,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("expected --recipe or --nets, got both")
     own = own_recipe(args.nets) if args.nets else None
     inputs = _Inputs(args.data, args.scores, args.results, args.recipe, own)
-    left_out = []
-    for name, draw in _FIGURES.items():
+    figures, left_out = {}, []
+    for name, draw in _FIGURES.items():  # all before the first is written: an input may turn out to be none
         try:
-            figure = draw(inputs)
+            figures[name] = draw(inputs)
         except LeftOut as why:
             left_out.append(f"left out {name}: {why}")
-            continue
-        args.out.mkdir(parents=True, exist_ok=True)
+    if not figures:
+        raise CaffeCompatError("\n".join(["no figure can be drawn", *left_out]))
+    args.out.mkdir(parents=True, exist_ok=True)
+    for name, figure in figures.items():
         for path in save_figure(figure, args.out, name):
             print(f"wrote {path}")
-    if len(left_out) == len(_FIGURES):
-        raise CaffeCompatError("\n".join(["no figure can be drawn", *left_out]))
     for line in left_out:
         print(line)
     return DONE

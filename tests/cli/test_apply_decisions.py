@@ -91,7 +91,9 @@ def test_decisions_become_clean_labels(case: ScoringCase, capsys: pytest.Capture
     number_of = {key: number for number, key in enumerate(case.keys)}
     assert pairs == {key: (label, case.noisy[number_of[key]]) for key, label in decisions.items()}
     changed = sum(clean != noisy for clean, noisy in pairs.values())
-    assert f"{len(pairs)} images, {changed} labels changed, {len(pairs) - changed} confirmed" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"{len(pairs)} images, {changed} labels changed, {len(pairs) - changed} confirmed" in said
+    assert "with another OUT and --clean_additions " in said.splitlines()[-1]
 
     types = folder / "types.csv"
     assert estimate_confusion([str(additions), "--num_classes", "4", "--out", str(folder / "C.binaryproto"),

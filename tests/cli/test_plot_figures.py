@@ -229,6 +229,21 @@ def test_the_matrix_behind_the_labels_is_found(data):
     assert (folder.counts[2, 1], folder.counts[1, 2]) == (2, 0)  # [noisy, true]
 
 
+def test_nothing_is_written_where_an_input_is_none(tmp_path, data, results, capsys, unsaved):
+    """That fails when Fig. 7 asks for it, after Fig. 6 has been drawn."""
+    (tmp_path / "labels.csv").write_text("key,noisy\n")
+    out = tmp_path / "out"
+    assert main(["--data", str(data), "--scores", str(tmp_path / "labels.csv"), "--out", str(out)]) == 2
+    assert "labels.csv: not a Parquet file, or broken; score_labels --out writes one" in capsys.readouterr().err
+    for path in results.rglob("*.json"):
+        fields = json.loads(path.read_text())
+        if "recipe" in fields:
+            path.write_text(json.dumps(fields | {"recipe": "own"}))
+    assert main(["--data", str(data), "--results", str(results), "--out", str(out)]) == 2
+    assert f"{results}: results of nets of your own; --nets names their folder" in capsys.readouterr().err
+    assert not out.exists()
+
+
 def test_wrong_input(tmp_path, data, scores, results, capsys, monkeypatch):
     other = write_scores(tmp_path / "other.parquet", data, names=["a", "b", "c"])
     text = tmp_path / "text.parquet"

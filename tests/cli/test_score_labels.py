@@ -99,6 +99,18 @@ def test_sums_of_a_posterior_are_probabilities(case: ScoringCase, monkeypatch: p
         assert (row["q_noisy"], row["q_suggested"], row["p_wrong"]) == (1, 1, 0)
 
 
+def test_the_mean_of_a_net_that_came_from_elsewhere(case: ScoringCase, capsys: pytest.CaptureFixture[str]) -> None:
+    case.net.write_text(case.net.read_text().replace(f"{case.folder}/mean.binaryproto", "data/gone/mean.binaryproto"))
+    assert main(case.arguments()) == 2
+    beside = case.folder / "mean.binaryproto"
+    said = "data/gone/mean.binaryproto: no mean file there, which the net subtracts; beside the images there is one: "
+    assert f"{said}--mean_file {beside}" in capsys.readouterr().err
+    assert main(case.arguments("--mean_file", str(beside))) == 0
+    beside.rename(case.folder / "other")
+    assert main(case.arguments("--force")) == 2
+    assert "which the net subtracts; --mean_file names it" in capsys.readouterr().err
+
+
 def test_the_net_can_be_wrong_and_right(case: ScoringCase) -> None:
     """The case has something to find: else the test above could pass with less."""
     assert main(case.arguments()) == 0

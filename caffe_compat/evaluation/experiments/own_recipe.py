@@ -14,6 +14,7 @@ from caffe_compat.proto import caffe_pb2
 from caffe_compat.proto.caffe_pb2 import SolverParameter
 from caffe_compat.prototxt import read_net, read_solver
 
+OWN = "own"  # its name, which results carry
 FINE_TUNE_SHARE = 0.3  # of the clean net's iterations
 
 
@@ -41,7 +42,7 @@ def own_recipe(nets: Path) -> Recipe:
         )
     source = edits.data_layers(clean, caffe_pb2.TRAIN)[0].data_param.source
     return Recipe(
-        name="own",
+        name=OWN,
         title=f"Nets of {nets}",
         data_root=str(PurePosixPath(source).parent),
         make_data="tools/import_dataset.py",

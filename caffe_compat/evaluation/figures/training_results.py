@@ -7,6 +7,7 @@ from pathlib import Path
 
 from caffe_compat.errors import DataError, expected_got
 from caffe_compat.evaluation.experiments.catalogue import RECIPES
+from caffe_compat.evaluation.experiments.own_recipe import OWN
 from caffe_compat.evaluation.experiments.recipes import Recipe, Stage
 from caffe_compat.evaluation.experiments.results import Result, read_result_file
 from caffe_compat.evaluation.experiments.training_log import TrainingLog
@@ -30,6 +31,8 @@ def read_training(folder: Path, name: str | None = None, own: Recipe | None = No
     results = {file: read_result_file(file) for file in files}
     recipes = sorted({result.recipe for result in results.values()})
     chosen = recipes[0] if name is None and len(recipes) == 1 else name
+    if own is None and name is None and recipes == [OWN]:
+        raise DataError("results of nets of your own; --nets names their folder", path=str(folder))
     if own is None and (not recipes or chosen not in RECIPES):
         where = "in seed_<n>/<stage>/result.json, or --recipe or --nets"
         wanted = f"results of one recipe ({', '.join(sorted(RECIPES))}) {where}"

@@ -15,6 +15,7 @@ import torch
 from tiny_data import confusion
 
 from caffe_compat.cli.reproduce_table import main
+from caffe_compat.cli.score_labels import main as score_labels
 from caffe_compat.errors import CaffeCompatError
 from caffe_compat.evaluation.experiments import catalogue
 from caffe_compat.evaluation.experiments import chain as chains
@@ -73,6 +74,12 @@ def test_whole_chain(chain: Chain, capsys: pytest.CaptureFixture[str]):
     assert (chain.out / "table.md").read_text() in printed + "\n"
     assert f"Curves: {chain.out / 'training.png'}" in printed and (chain.out / "training.svg").stat().st_size > 10_000
 
+    [command] = (
+        line.partition(": tools/score_labels.py ")[2] for line in printed.splitlines() if "Next, which" in line
+    )
+    command = command.replace("--out labels.parquet --lists lists --report report.html", f"--out {chain.out}/l.parquet")
+    assert score_labels(command.split()) == 0, "the command that is said to come next"
+
     result = json.loads((chain.out / "seed_1/ours/result.json").read_text())
     assert result["iterations"] == 6 and set(result["test_history"]) == {"0", "3", "6"}
     assert result["test"] == result["test_history"]["6"]
@@ -118,10 +125,11 @@ def test_cut_stage_goes_on_and_other_settings_are_refused(chain: Chain):
 
     solver = Path(chain.recipe.stage("clean").solver)
     solver.write_text(solver.read_text().replace("gamma: 0.1", "gamma: 0.2"))
-    with pytest.raises(CaffeCompatError, match="other nets, solvers or starts"):
+    changed = r"has now; solver.prototxt: expected gamma: 0.2, got gamma: 0.1: remove this folder or choose another"
+    with pytest.raises(CaffeCompatError, match=f"other nets, solvers or starts than the recipe {changed}"):
         clean.run([1])
     (folder / "result.json").unlink()
-    with pytest.raises(CaffeCompatError, match="cut short, begun with other nets, solvers or starts"):
+    with pytest.raises(CaffeCompatError, match=f"cut short, begun with other nets, .* {changed}"):
         clean.run([1])
 
 
