@@ -99,5 +99,8 @@ def parse_entry(line: bytes, number: int, list_path: str | os.PathLike[str]) -> 
         valid = False
     if not valid:
         got = repr(os.fsdecode(line.rstrip()))
-        raise DataError(expected_got('a line "path label"', got), path=f"{os.fspath(list_path)}:{number + 1}")
+        raise DataError(
+            expected_got('a line "path label", the label a whole number', got),
+            path=f"{os.fspath(list_path)}:{number + 1}",
+        )
     return Entry(os.fsdecode(image.rstrip()), value, number, number + 1)

@@ -184,10 +184,10 @@ def test_an_existing_database_is_not_touched(tree: Path, capsys: pytest.CaptureF
 @pytest.mark.parametrize(
     "line, problem",
     [
-        ("0.png", "list.txt:2: expected a line \"path label\", got '0.png'"),
-        ("0.png x", "list.txt:2: expected a line \"path label\", got '0.png x'"),
+        ("0.png", "list.txt:2: expected a line \"path label\", the label a whole number, got '0.png'"),
+        ("0.png x", "list.txt:2: expected a line \"path label\", the label a whole number, got '0.png x'"),
         ("7", "list.txt:2: "),
-        ("", "list.txt:2: expected a line \"path label\", got ''"),
+        ("", "list.txt:2: expected a line \"path label\", the label a whole number, got ''"),
         ("0.png 4294967296", "list.txt:2: "),
     ],
 )

@@ -48,5 +48,8 @@ def test_an_existing_database_stays(list_path: Path, tmp_path: Path, capsys: pyt
 def test_a_label_that_is_none(list_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     list_path.write_text("a.jpg 1.5\n")
     assert main([str(list_path), str(tmp_path / "db")]) == 2
-    assert "clean.txt:1: expected a line \"path label\", got 'a.jpg 1.5'" in capsys.readouterr().err
+    assert (
+        "clean.txt:1: expected a line \"path label\", the label a whole number, got 'a.jpg 1.5'"
+        in capsys.readouterr().err
+    )
     assert not (tmp_path / "db").exists()

@@ -209,7 +209,10 @@ def test_skipping_all_there_is(tmp_path: Path) -> None:
     ("lines", "problem"),
     [
         ([], "list.txt: an empty list"),
-        (["image 0.png 0", "image 1.png"], r"list.txt:2: expected a line \"path label\", got 'image 1.png'"),
+        (
+            ["image 0.png 0", "image 1.png"],
+            r"list.txt:2: expected a line \"path label\", the label a whole number, got 'image 1.png'",
+        ),
         (["image 0.png 0", "", "image 1.png 1"], "list.txt:2: expected a line"),
         (["image 0.png 0.5"], "list.txt:1: expected a line"),
     ],

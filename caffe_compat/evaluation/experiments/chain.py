@@ -118,9 +118,11 @@ class Chain:
         return result
 
     def _run_stage(self, job: Job, lock: int) -> None:
-        made_with = identity(job)
+        made_with, snapshot = identity(job), job.last_snapshot()
+        if snapshot is not None and (other := _changed_since_start(job)):
+            raise _not_ours(job, f"a run cut short, begun with {other}")
         with Progress(f"seed {job.seed}: {job.stage.name}", job.max_iter) as progress:
-            snapshot = _prepare(job, made_with, self.gpu, progress)
+            _prepare(job, made_with, snapshot, self.gpu, progress)
             began = time.monotonic()
             code = _train(self._command(job, snapshot), job.log_file, progress, lock)
         if code != 0 or not job.final_weights.exists():
@@ -141,11 +143,8 @@ class Chain:
         return command
 
 
-def _prepare(job: Job, made_with: Identity, gpu: str | None, progress: Progress) -> Path | None:
-    """Write what the stage reads, and give the snapshot it can go on from, if there is one."""
-    snapshot = job.last_snapshot()
-    if snapshot is not None and (other := _changed_since_start(job)):
-        raise _not_ours(job, f"a run cut short, begun with {other}")
+def _prepare(job: Job, made_with: Identity, snapshot: Path | None, gpu: str | None, progress: Progress) -> None:
+    """Write what the stage reads; what it starts from only where it does not go on from a snapshot."""
     write_resolved(job)
     write_identity(job, made_with)
     if snapshot is None:
@@ -155,7 +154,6 @@ def _prepare(job: Job, made_with: Identity, gpu: str | None, progress: Progress)
         if job.stage.transition is not None:
             device = device_of_flag(gpu or "")
             write_estimated_transition(job, job.stage.transition, device, progress)
-    return snapshot
 
 
 def _changed_since_start(job: Job) -> str | None:
