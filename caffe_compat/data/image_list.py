@@ -98,9 +98,6 @@ def parse_entry(line: bytes, number: int, list_path: str | os.PathLike[str]) -> 
     except ValueError:
         valid = False
     if not valid:
-        got = repr(os.fsdecode(line.rstrip()))
-        raise DataError(
-            expected_got('a line "path label", the label a whole number', got),
-            path=f"{os.fspath(list_path)}:{number + 1}",
-        )
+        wanted, got = 'a line "path label", the label a whole number', repr(os.fsdecode(line.rstrip()))
+        raise DataError(expected_got(wanted, got), path=f"{os.fspath(list_path)}:{number + 1}")
     return Entry(os.fsdecode(image.rstrip()), value, number, number + 1)

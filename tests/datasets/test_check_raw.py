@@ -185,7 +185,11 @@ def test_clean_lists_are_clean(lists: tuple[str, str]) -> None:
 @pytest.mark.parametrize(
     ("line", "kind", "place"),
     [
-        ("nolabel.jpg", "broken_line", ":7: expected a line \"path label\", the label a whole number, got 'nolabel.jpg'"),
+        (
+            "nolabel.jpg",
+            "broken_line",
+            ":7: expected a line \"path label\", the label a whole number, got 'nolabel.jpg'",
+        ),
         (f"{clothing_key(20)} 3", "label_out_of_range", f":7: {clothing_key(20)}: label 3 is not in [-1, 3)"),
         (f"{clothing_key(20)} -2", "label_out_of_range", f":7: {clothing_key(20)}: label -2 is not in [-1, 3)"),
         (f"{clothing_key(8)} 2", "repeated_key", f":7: {clothing_key(8)}: also in line 3"),
