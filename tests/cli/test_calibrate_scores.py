@@ -158,10 +158,11 @@ def test_images_of_the_validation_split_do_as_well(scores: Path, truth: np.ndarr
     assert "Nothing else is measured: no true label was given." in said and "calibrate_scores" not in said
 
 
-def test_known_truths_stay(scores: Path, tmp_path: Path) -> None:
-    truth = write_scores(scores, 1, truth_known=True)
-    assert main(["--scores", str(scores), "--by", str(scores), "--out", str(tmp_path / "out")]) == 0
-    assert (read_scores(tmp_path / "out").arrays(["truth"])["truth"] == truth).all()
+def test_known_truths_stay(scores: Path, sample: Path, truth: np.ndarray, tmp_path: Path) -> None:
+    write_scores(scores, 1, truth_known=True)
+    for name, by in (("one", ["--by", str(scores)]), ("two", ["--sample", str(sample)])):
+        assert main(["--scores", str(scores), *by, "--out", str(tmp_path / name)]) == 0
+        assert (read_scores(tmp_path / name).arrays(["truth"])["truth"] == truth).all()
 
 
 @pytest.mark.parametrize(
