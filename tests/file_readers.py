@@ -294,7 +294,7 @@ def read_log(path: Path) -> None:
 
 
 def result(folder: Path) -> list[bytes]:
-    return [(REPOSITORY / "docs/results/cifar10n/seed_1/clean.json").read_bytes()]
+    return [(REPOSITORY / "docs/results/cifar10n/seed_1/glc.json").read_bytes()]
 
 
 READERS = {
