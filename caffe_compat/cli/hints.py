@@ -21,7 +21,9 @@ _STARTS_OF_OURS = ("init_joint.caffemodel", "init_joint_release.caffemodel")
 def hint(error: BaseException) -> str | None:
     """A sentence on how to make the file that ``error`` (or what caused it) misses, if it is one of the project's."""
     cause: BaseException | None = error
-    while cause is not None:
+    seen: set[int] = set()
+    while cause is not None and id(cause) not in seen:  # an exception can be its own cause
+        seen.add(id(cause))
         path = _path_of(cause)
         if path and not os.path.exists(path):
             if PurePath(path).name in _STARTS_OF_OURS:

@@ -7,6 +7,8 @@ import logging
 import time
 from collections.abc import Sequence
 
+import torch
+
 from caffe_compat.cli.common import DONE, Parser, command, positive
 from caffe_compat.cli.net_flags import add_net_flags, build_net, device_of_flags
 from caffe_compat.cli.python_layers import let_python_layers_import_caffe
@@ -47,13 +49,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def warm_up(net: Net) -> None:
-    """A pass that is not timed: memory is allocated, data are on their way."""
+    """A pass that is not timed: memory is allocated, data are on their way, PyTorch has imported what it needs."""
     log.info("Performing Forward")
     net.forward_unfed()
     log.info("Initial loss: %s", number(float(net.loss.detach())))
     log.info("Performing Backward")
     if net.loss.requires_grad:
-        net.loss.backward()
+        net.loss.backward(torch.ones_like(net.loss))  # given as LayerTimer gives it: PyTorch then imports sympy, once
 
 
 def report(timer: LayerTimer, iterations: int) -> None:

@@ -40,6 +40,8 @@ class PrefetchingLayer(Layer):
         try:
             self.loader = self.open_source()
         except CaffeCompatError as exc:
+            if exc.layer is not None:  # its own cause it must not be
+                raise
             raise self.located(exc) from exc
         except OSError as exc:
             raise self.located(DataError(f"cannot be read: {exc.strerror}", path=exc.filename)) from exc
@@ -54,6 +56,8 @@ class PrefetchingLayer(Layer):
         try:
             batch = next(self.loader)
         except DataError as exc:
+            if exc.layer is not None:
+                raise
             raise self.located(exc) from exc
         return tuple(top.to(self._like) for top in batch[: len(self.param.top)])
 
@@ -64,8 +68,6 @@ class PrefetchingLayer(Layer):
 
     def located(self, exc: CaffeCompatError) -> CaffeCompatError:
         """``exc`` with the place in the net put before the place in the data."""
-        if exc.layer is not None:
-            return exc
         kind = PrototxtError if isinstance(exc, PrototxtError) else DataError
         return kind(
             f"{exc.path}: {exc.problem}" if exc.path else exc.problem,

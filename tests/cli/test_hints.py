@@ -31,6 +31,12 @@ def test_files_of_the_projects_nets(error: Exception, words: str, tmp_path: Path
         assert words in (hint(each) or "")
 
 
+def test_an_error_that_is_its_own_cause_ends() -> None:
+    error = DataError("wrong", path=None)
+    error.__cause__ = error
+    assert hint(error) is None
+
+
 def test_files_of_others_get_no_hint(tmp_path: Path):
     assert hint(DataError("missing", path=str(tmp_path / "mine/no_lmdb"))) is None
     there = tmp_path / "data/demo/broken.binaryproto"
