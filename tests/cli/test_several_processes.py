@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -116,6 +117,12 @@ def test_ctrl_c_and_hang_ups_are_the_roots(tmp_path: Path) -> None:
     wait_for(lambda: "Starting Optimization" in started.read_text(), process)
     process.send_signal(signal.SIGHUP)
     wait_for(snapshots, process)
+    first = snapshots()[0]
+
+    def goes_on() -> bool:  # heeded together with the first signal, the second would write the same snapshot again
+        return any(int(number) > first for number in re.findall(r"Iteration (\d+)", started.read_text()))
+
+    wait_for(goes_on, process)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     log = started.read_text()
