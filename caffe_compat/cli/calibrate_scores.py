@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from caffe_compat.cli.common import DONE, Parser, command, refuse_existing
+from caffe_compat.cli.common import DONE, Parser, command, make_folders_of, refuse_existing
 from caffe_compat.datasets import layout
 from caffe_compat.datasets.class_names import read_names
 from caffe_compat.datasets.pairs import Pair
@@ -18,7 +17,6 @@ from caffe_compat.evaluation.label_quality.decisions import read_decisions, rows
 from caffe_compat.evaluation.label_quality.looked_at import looked_at, with_known_truth
 from caffe_compat.evaluation.label_quality.ranked_lists import RANDOM_SAMPLE
 from caffe_compat.evaluation.label_quality.scores_file import read_scores, write_calibrated
-from caffe_compat.files import atomic_path
 
 logger = logging.getLogger("caffe_compat")
 
@@ -33,12 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         labels = with_known_truth(read_scores(args.by), scores)
     calibration = labels.calibration()
-    for path in filter(None, (args.out, args.csv)):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.ExitStack() as files:
-        parquet, csv = (files.enter_context(atomic_path(path)) if path else None for path in (args.out, args.csv))
-        assert parquet is not None
-        write_calibrated(scores, calibration, labels.truth, parquet, csv)
+    make_folders_of([args.out, args.csv])
+    write_calibrated(scores, calibration, labels.truth, args.out, args.csv)
     print(_summary(calibration))
     for path in filter(None, (args.out, args.csv)):
         print(f"wrote {path}: {scores.num_rows} records")

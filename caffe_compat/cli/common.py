@@ -131,6 +131,13 @@ def refuse_existing(
             raise CaffeCompatError("exists; --force overwrites it", path=os.fspath(path))
 
 
+def make_folders_of(outputs: Iterable[Path | None]) -> None:
+    """Make the folders of files to be written (None: not asked for)."""
+    for path in outputs:
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+
+
 def _same_file(one: str | Path, other: str | Path) -> bool:
     """Whether the two name one file, which need not be there."""
     if os.path.exists(one) and os.path.exists(other):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import logging
 import time
 from collections.abc import Iterator, Sequence
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from caffe_compat.cli.common import DONE, Parser, command, positive, refuse_existing
+from caffe_compat.cli.common import DONE, Parser, command, make_folders_of, positive, refuse_existing
 from caffe_compat.cli.net_flags import device_of_flags
 from caffe_compat.data.database import BACKENDS, LMDB
 from caffe_compat.datasets import layout
@@ -23,7 +22,7 @@ from caffe_compat.evaluation.label_quality.cleanlab_comparison import export_for
 from caffe_compat.evaluation.label_quality.label_scores import LabelScorer, LabelScores
 from caffe_compat.evaluation.label_quality.noisy_records import Sources, find_noisy_records
 from caffe_compat.evaluation.label_quality.ranked_lists import RANDOM_SAMPLE, SAMPLE_SIZE, write_lists
-from caffe_compat.evaluation.label_quality.scores_file import ScoresFile, ScoresInfo, ScoresWriter, read_scores
+from caffe_compat.evaluation.label_quality.scores_file import ScoresFile, ScoresInfo, new_scores, read_scores
 from caffe_compat.evaluation.label_quality.scoring_net import scoring_net
 from caffe_compat.evaluation.report import gather, page
 from caffe_compat.files import atomic_path
@@ -45,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.scores is None:
         _score(args)
     else:
-        _make_folders(args)
+        make_folders_of([args.report])
     _use(read_scores(args.scores or args.out), args)
     return DONE
 
@@ -118,13 +117,6 @@ def _refuse_existing(args: argparse.Namespace) -> None:
             raise DataError("exists; remove it, or name another folder", path=folder)
 
 
-def _make_folders(args: argparse.Namespace) -> None:
-    """Of all files that are asked for: what cannot be written is found out before hours of scoring, not after."""
-    for path in (args.out, args.csv, args.report):
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-
-
 def _score(args: argparse.Namespace) -> None:
     device = device_of_flags(args)
     sources = _sources(args)
@@ -145,11 +137,8 @@ def _score(args: argparse.Namespace) -> None:
         versions=versions(),
     )
     truth = _truth(args.truth, records.keys, scorer.num_classes)
-    _make_folders(args)
-    with contextlib.ExitStack() as files:
-        parquet, csv = (files.enter_context(atomic_path(path)) if path else None for path in (args.out, args.csv))
-        assert parquet is not None
-        writer = files.enter_context(ScoresWriter(parquet, csv, info, args.full))
+    make_folders_of([args.out, args.csv, args.report])  # what cannot be made is found out before hours of scoring
+    with new_scores(args.out, args.csv, info, args.full) as writer:
         done = 0
         for scores in _with_progress(scorer, len(records.keys), args.batch_size):
             writer.write(scores, truth[done : done + len(scores.keys)])

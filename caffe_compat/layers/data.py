@@ -41,10 +41,8 @@ class DataLayer(PrefetchingLayer):
         options = self.param.data_param
         self._check_options(options)
         backend = caffe_pb2.DataParameter.DB.Name(options.backend).lower()
-        try:
+        with self.located_errors():
             self._reader = open_database(options.source, backend)
-        except DataError as exc:
-            raise self.located(exc) from exc
         logger.info("Opened %s %s", backend, options.source)
 
     def open_source(self) -> BatchLoader:

@@ -5,8 +5,9 @@ Source: src/caffe/layers/base_data_layer.cpp.
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from google.protobuf.message import Message
@@ -38,11 +39,8 @@ class PrefetchingLayer(Layer):
     def setup(self, bottom_shapes: Sequence[Shape]) -> None:
         self.register_buffer("_like", torch.empty(0), persistent=False)
         try:
-            self.loader = self.open_source()
-        except CaffeCompatError as exc:
-            if exc.layer is not None:  # its own cause it must not be
-                raise
-            raise self.located(exc) from exc
+            with self.located_errors():
+                self.loader = self.open_source()
         except OSError as exc:
             raise self.located(DataError(f"cannot be read: {exc.strerror}", path=exc.filename)) from exc
         if self.phase == caffe_pb2.TRAIN:
@@ -53,18 +51,24 @@ class PrefetchingLayer(Layer):
         raise NotImplementedError
 
     def forward(self, *bottoms: Tensor) -> tuple[Tensor, ...]:
-        try:
+        with self.located_errors():
             batch = next(self.loader)
-        except DataError as exc:
-            if exc.layer is not None:
-                raise
-            raise self.located(exc) from exc
         return tuple(top.to(self._like) for top in batch[: len(self.param.top)])
 
     @property
     def start(self) -> int:
         """The running number of the first record to read."""
         return self.context.data_start if self.phase == caffe_pb2.TRAIN else 0
+
+    @contextlib.contextmanager
+    def located_errors(self) -> Iterator[None]:
+        """Errors inside that do not name a layer name this one; those that do pass: none is its own cause."""
+        try:
+            yield
+        except CaffeCompatError as exc:
+            if exc.layer is not None:
+                raise
+            raise self.located(exc) from exc
 
     def located(self, exc: CaffeCompatError) -> CaffeCompatError:
         """``exc`` with the place in the net put before the place in the data."""

@@ -114,7 +114,7 @@ class Chain:
         """
         result = read_result(job)
         if result is not None and (other := difference(result.identity, job)):
-            raise _not_ours(job, "; ".join(filter(None, (f"made with {other}", _changed_line(job)))))
+            raise _not_ours(job, f"made with {other}")
         return result
 
     def _run_stage(self, job: Job, lock: int) -> None:
@@ -160,8 +160,7 @@ def _changed_since_start(job: Job) -> str | None:
     """What the cut run in the job's folder was begun with that is not the job's; None: nothing."""
     known = read_identity(job)
     if known is not None:
-        other = difference(known, job)
-        return other and "; ".join(filter(None, (other, _changed_line(job))))
+        return difference(known, job)
     try:  # begun before that was kept
         written = job.solver_file.read_text(), job.net_file.read_text()
     except FileNotFoundError:
@@ -174,10 +173,9 @@ def _changed_line(job: Job) -> str | None:
     for file, now in zip((job.solver_file, job.net_file), resolved_texts(job), strict=True):
         if not file.exists():
             continue
-        then = file.read_text().splitlines()
-        matching = difflib.SequenceMatcher(None, then, now.splitlines(), autojunk=False)
-        for kind, start, end, new_start, new_end in matching.get_opcodes():
-            old, new = (" ".join(part).strip() for part in (then[start:end], now.splitlines()[new_start:new_end]))
+        before, after = file.read_text().splitlines(), now.splitlines()
+        for kind, start, end, new_start, new_end in difflib.SequenceMatcher(None, before, after, False).get_opcodes():
+            old, new = (" ".join(part).strip() for part in (before[start:end], after[new_start:new_end]))
             if kind != "equal" and "/" not in old + new:
                 return f"{file.name}: expected {_short(new)}, got {_short(old)}"
     return None
@@ -188,6 +186,7 @@ def _short(text: str) -> str:
 
 
 def _not_ours(job: Job, problem: str) -> CaffeCompatError:
+    problem = "; ".join(filter(None, (problem, _changed_line(job))))
     return CaffeCompatError(f"{problem}: remove this folder or choose another --out", path=str(job.folder))
 
 

@@ -56,8 +56,8 @@ def read_decisions(files: Iterable[Path], names: Path | Sequence[str] | None = N
 
 def rows_skipped(file: Path) -> int:
     """Rows without a decision that stand before one with a decision. Raises: DataError as :func:`read_decisions`."""
-    decided = [bool((row[DECISION] or "").strip()) for _, row in _rows(file)]
-    return decided[: len(decided) - decided[::-1].index(True)].count(False) if any(decided) else 0
+    decided = [number for number, (_, row) in enumerate(_rows(file), start=1) if (row[DECISION] or "").strip()]
+    return decided[-1] - len(decided) if decided else 0
 
 
 def _decisions(file: Path, names: Sequence[str]) -> Iterator[tuple[str, Pair]]:

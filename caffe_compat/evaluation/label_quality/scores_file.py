@@ -41,6 +41,7 @@ from caffe_compat.datasets.samples import NO_LABEL
 from caffe_compat.errors import CaffeCompatError, DataError, expected_got
 from caffe_compat.evaluation.label_quality.calibration import Calibration
 from caffe_compat.evaluation.label_quality.label_scores import LabelScores
+from caffe_compat.files import atomic_path
 
 PathLike = str | os.PathLike[str]
 
@@ -134,6 +135,15 @@ class ScoresWriter:
         self._waiting, self._rows_waiting = [], 0
 
 
+@contextlib.contextmanager
+def new_scores(parquet: PathLike, csv: PathLike | None, info: ScoresInfo, full: bool = False) -> Iterator[ScoresWriter]:
+    """A writer of files that appear whole at the end, and not where something fails."""
+    with contextlib.ExitStack() as files:
+        part = files.enter_context(atomic_path(parquet))
+        csv_part = None if csv is None else files.enter_context(atomic_path(csv))
+        yield files.enter_context(ScoresWriter(part, csv_part, info, full))
+
+
 def write_calibrated(
     scores: ScoresFile,
     calibration: Calibration,
@@ -141,13 +151,10 @@ def write_calibrated(
     parquet: PathLike,
     csv: PathLike | None = None,
 ) -> None:
-    """Write ``scores`` with another ``p_wrong``, and with the true labels of ``truth``, by key, where it knows them.
-
-    ``parquet`` and ``csv`` as :class:`ScoresWriter` has them.
-    """
+    """Write ``scores`` with another ``p_wrong``, and with the true labels of ``truth``, by key, where it knows them."""
     pa = _pyarrow()
     info = replace(scores.info, calibration=calibration)
-    with ScoresWriter(parquet, csv, info, full=set(LISTS) <= set(scores.columns)) as writer:
+    with new_scores(parquet, csv, info, full=set(LISTS) <= set(scores.columns)) as writer:
         for batch in scores:
             columns = {name: batch.column(name) for name in scores.columns}
             columns["p_wrong"] = pa.array(calibration.p_wrong(columns["q_noisy"].to_numpy()))

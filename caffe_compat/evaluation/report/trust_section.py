@@ -36,18 +36,17 @@ def _not_measured(truth_seen: int, is_calibrated: bool) -> str:
         else "no true label was given"
     )
     nothing = "Nothing else" if is_calibrated else "Nothing here"
+    how_to_calibrate = (
+        ""
+        if is_calibrated
+        else " <code>score_labels --lists</code> draws such images as <code>random_sample.csv</code>; with your "
+        "decisions in it, <code>calibrate_scores</code> makes p(wrong) mean what it says."
+    )
     others = "other images than those with a clean label" if truth_seen else "images"
     return (
         f"<p><strong>{nothing} is measured: {why}.</strong> Draw a few hundred {others} at random (not from "
         "the lists above, which hold what looks wrong), have them labelled carefully, and give them to "
-        "<code>score_labels --truth</code>: this section then shows calibration and precision."
-        + (
-            ""
-            if is_calibrated
-            else " <code>score_labels --lists</code> draws such images as <code>random_sample.csv</code>; with your "
-            "decisions in it, <code>calibrate_scores</code> makes p(wrong) mean what it says."
-        )
-        + "</p>"
+        f"<code>score_labels --truth</code>: this section then shows calibration and precision.{how_to_calibrate}</p>"
     )
 
 
